@@ -73,6 +73,8 @@ pub struct FeedPlan {
     pub is_new: bool,
     /// Whether an earlier run holds some that are as they were.
     pub holds_some: bool,
+    /// Paths of objects that were held, and that the loads take in as they are: the feed is declared otherwise now.
+    pub mended: BTreeSet<String>,
     /// Where the loads stop.
     pub refused: Option<PipelineError>,
 }
@@ -239,7 +241,7 @@ async fn plan_next(
             feed.bronze
         ));
     }
-    notes.extend(reshaped::read_otherwise(site, feed, head)?);
+    notes.extend(reshaped::read_otherwise(site, feed, head, epochs)?);
     notes.extend(reshaped::renamed_late(feed, head));
     notes.extend(same_marks(spec, &loads, epochs));
     notes.extend(future_cursor(site, feed, &loads, epochs));
@@ -253,6 +255,7 @@ async fn plan_next(
     }
     Ok(FeedPlan {
         open: None,
+        mended: mended(&loads, epochs),
         loads,
         late: planned.late,
         notes,
@@ -265,6 +268,32 @@ async fn plan_next(
         holds_some: holds_some(epochs),
         refused: None,
     })
+}
+
+/// Objects of these loads of which no delivery was whole before, and whose bytes are those of the newest.
+fn mended(loads: &[Load], epochs: &Epochs) -> BTreeSet<String> {
+    let again = loads.iter().flat_map(|load| &load.objects);
+    let again = again.filter(|object| object.delivery > 1 && object.broken.is_none());
+    let mut mended: BTreeMap<&str, &Object> =
+        again.map(|object| (object.path.as_str(), object)).collect();
+    if mended.is_empty() {
+        return BTreeSet::new();
+    }
+    for (_, before) in epochs.objects() {
+        if before.broken.is_none() {
+            mended.remove(before.path.as_str());
+        }
+    }
+    for before in epochs.newest_objects() {
+        let path = before.path.as_str();
+        if mended
+            .get(path)
+            .is_some_and(|now| now.sha256 != before.sha256)
+        {
+            mended.remove(path);
+        }
+    }
+    mended.into_keys().map(str::to_owned).collect()
 }
 
 /// The first load of a table that a cursor finds without a row: models that read it need not wait for one, as of a full load, and the
@@ -627,10 +656,10 @@ fn load_of_range(from: &Value, to: &Value) -> Load {
     }
 }
 
-/// Whether objects of the feed are held in quarantine.
+/// Whether objects of the feed are held in quarantine: those that came whole since are not.
 fn holds_some(epochs: &Epochs) -> bool {
-    let mut objects = epochs.objects().into_iter();
-    objects.any(|(_, object)| object.broken.is_some())
+    let mut objects = epochs.newest_objects().into_iter();
+    objects.any(|object| object.broken.is_some())
 }
 
 /// Broken objects of loads that a killed run committed and never told of: no manifest has them yet (A10, B4).

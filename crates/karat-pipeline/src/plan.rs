@@ -476,7 +476,7 @@ async fn plan_feed(
     let mut objects = 0_u64;
     for object in new {
         objects += 1;
-        again += u64::from(object.delivery > 1);
+        again += u64::from(object.delivery > 1 && !planned.mended.contains(&object.path));
         step.bytes += object.size;
     }
     step.objects += objects;
@@ -523,6 +523,15 @@ async fn plan_feed(
     if again > 0 {
         step.notes
             .push(format!("{again} delivered again with other content"));
+    }
+    match planned.mended.len() {
+        0 => {}
+        1 => step
+            .notes
+            .push("1 was held, and can be read now".to_owned()),
+        held => step
+            .notes
+            .push(format!("{held} were held, and can be read now")),
     }
     let readable = planned.loads.iter();
     let readable = readable.filter(|load| load.is_readable(spec.mode)).count();

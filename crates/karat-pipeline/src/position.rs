@@ -155,9 +155,12 @@ pub fn reset(site: &Site, feed: &Feed, reason: Option<&str>) -> Result<Reset, Pi
             ),
             hint: match feed.cursor {
                 Some(_) => "`karat position set` says from which value on to read".to_owned(),
+                None if epochs.last_done().is_none() => "nothing of it is loaded".to_owned(),
                 None => {
-                    "a file that is delivered again with other content is loaded by the next run"
-                        .to_owned()
+                    format!(
+                        "a file that is delivered again with other content is loaded by the next run; {}",
+                        reshaped::how_to_read_anew(feed, &epochs)
+                    )
                 }
             },
         });

@@ -91,10 +91,15 @@ pub(crate) fn read_otherwise(
     site: &Site,
     feed: &Feed,
     head: Option<&Head>,
+    epochs: &Epochs,
 ) -> Result<Option<String>, PipelineError> {
     let Some(digest) = head.and_then(|head| head.receipt) else {
         return Ok(None);
     };
+    // After an undo of all of it nothing is loaded.
+    if epochs.last_done().is_none() {
+        return Ok(None);
+    }
     // Not the intent of the load: what it had planned may have been read with today's options.
     let Ok(done) = newest_load(site, digest) else {
         // That it is missing is told by whoever needs it.
@@ -120,10 +125,29 @@ pub(crate) fn read_otherwise(
         .collect();
     Ok((!changed.is_empty()).then(|| {
         format!(
-            "what is loaded was read with another {}, and stays as it was read; a feed with another `name` reads all of it with the new",
-            changed.join(" and ")
+            "what is loaded was read with another {}, and stays as it was read; {}",
+            changed.join(" and "),
+            how_to_read_anew(feed, epochs)
         )
     }))
+}
+
+/// The shortest way to have all that is loaded of a feed read anew: the runs that loaded it taken back, or another table.
+pub(crate) fn how_to_read_anew(feed: &Feed, epochs: &Epochs) -> String {
+    let mut runs: Vec<&str> = epochs.done().map(|load| load.run.as_str()).collect();
+    runs.dedup();
+    let reset = format!("`karat position reset {}`", feed.short_name());
+    let undo = match runs.as_slice() {
+        [] => return format!("{reset} lets the next run read it anew"),
+        [run] => format!(
+            "to have it read anew, `karat undo {run} --reason TEXT` (`--plan` shows what else that run wrote), {reset}, `karat run`"
+        ),
+        [.., newest] => format!(
+            "to have it read anew, take back the {} runs that loaded it, from the newest (`karat undo {newest} --reason TEXT`), then {reset}, `karat run`",
+            runs.len()
+        ),
+    };
+    format!("{undo}; or give the feed another `name`, which makes a table of its own")
 }
 
 /// Says of columns that `rename` takes for others that objects loaded before brought them under their own names.

@@ -345,7 +345,7 @@ fn what_is_read_otherwise_since_is_told() {
     let told = domain(", csv: { encoding: windows-1252 }");
     let late = domain(", rename: { a: a_new }");
     expect![[r#"
-        note: d_bronze.landing__o: what is loaded was read with another `csv`, and stays as it was read; a feed with another `name` reads all of it with the new
+        note: d_bronze.landing__o: what is loaded was read with another `csv`, and stays as it was read; to have it read anew, `karat undo RUN --reason TEXT` (`--plan` shows what else that run wrote), `karat position reset landing.o`, `karat run`; or give the feed another `name`, which makes a table of its own
         --
         note: d_bronze.landing__o: what was loaded before `rename` has `a_new` in a column of its own: a model gets all of it as `coalesce(a, a_new)`
     "#]]

@@ -254,12 +254,13 @@ pub(crate) fn a_run_is_taken_back_and_what_it_loaded_is_held() {
     assert_eq!(prints(&project), prints(&again));
     proven(&project, "loaded again");
     let more = project.karat(&["position", "reset", "landing.e"]);
-    assert_eq!(more.code, 2);
     expect![[r#"
+        --- stderr
         error: nothing of `d_bronze.landing__e` was undone: its position has nowhere to go back to
-        hint: a file that is delivered again with other content is loaded by the next run
+        hint: a file that is delivered again with other content is loaded by the next run; to have it read anew, take back the 2 runs that loaded it, from the newest (`karat undo RUN --reason TEXT`), then `karat position reset landing.e`, `karat run`; or give the feed another `name`, which makes a table of its own
+        --- exit 2
     "#]]
-    .assert_eq(&more.stderr);
+    .assert_eq(&more.text());
 }
 
 #[test]
