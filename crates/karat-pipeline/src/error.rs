@@ -190,7 +190,7 @@ pub enum PipelineError {
         input: String,
     },
     /// A full load would delete too much.
-    #[error("`{table}` was not loaded: {}", deletes_text(object.as_deref(), *deleted, *before))]
+    #[error("{}", deletes_text(table, object.as_deref(), *deleted, *before))]
     Deletes {
         /// Bronze table.
         table: String,
@@ -494,7 +494,7 @@ impl PipelineError {
                     false => ("really shrank", "; or raise `max_delete` in the feed"),
                 };
                 Some(format!(
-                    "nothing was loaded; if the source is wrong, {source}, and run again; if it {really}, run again with `--accept-deletes`{or}"
+                    "nothing of it was loaded; if the source is wrong, {source}, and run again; if it {really}, run again with `--accept-deletes`{or}"
                 ))
             }
             Self::Drift { hint, .. } | Self::NotUnique { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
@@ -597,12 +597,18 @@ fn places(at: &[String], rows: u64) -> String {
     format!(": {}{more}", at.join(", "))
 }
 
-fn deletes_text(object: Option<&str>, deleted: u64, before: u64) -> String {
-    let load = object.map_or("the load".to_owned(), |object| {
-        format!("the load of `{object}`")
-    });
+fn deletes_text(table: &str, object: Option<&str>, deleted: u64, before: u64) -> String {
+    // What the same run loaded before it stays.
+    let (not_loaded, load) = match object {
+        Some(object) => (format!("`{object}` was not loaded into `{table}`"), "it"),
+        None => (format!("`{table}` was not loaded"), "the load"),
+    };
     if deleted == before {
-        return format!("{load} is empty or keeps none of the {before} rows before it");
+        return format!(
+            "{not_loaded}: {load} is empty or keeps none of the {before} rows before it"
+        );
     }
-    format!("{load} deletes {deleted} of {before} rows, more than `max_delete` allows")
+    format!(
+        "{not_loaded}: {load} deletes {deleted} of {before} rows, more than `max_delete` allows"
+    )
 }

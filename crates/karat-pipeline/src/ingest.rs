@@ -28,6 +28,7 @@ use crate::error::PipelineError;
 use crate::held::HeldLoads;
 use crate::known_rows::{FullDiff, Window};
 use crate::layout;
+use crate::missing_columns::{self, Header, Renames};
 use crate::proven::{prove, prove_list};
 use crate::publish::{
     Change, Head, Published, head, head_at, newest_load, no_foreign, publish, read_receipt,
@@ -491,12 +492,18 @@ async fn load_all(
     if !planned.loads.is_empty() {
         no_foreign(&feed.bronze, head_now.as_ref())?;
     }
+    let mut renames = Renames::default();
     for load in planned.loads {
         let epoch = epochs.next();
         loader.check_signature()?;
         reshaped::check_mark(feed, &load, &epochs)?;
         let intent = loader.intent(epoch, &load)?;
-        let schema = match loader.schema_of(head_now.as_ref(), &load).await {
+        let columns = loader.columns_of(&load).await;
+        let schema = columns.and_then(|columns| {
+            renames.see(&columns);
+            loader.schema_for(schema_before(head_now.as_ref()), &columns)
+        });
+        let schema = match schema {
             Ok(schema) => schema,
             Err(error) => {
                 // Of this load nothing goes in, but what is broken in it is known from now on (B4).
@@ -527,6 +534,7 @@ async fn load_all(
             head_now.as_ref().map(|head| &head.snapshot),
         )?;
     }
+    report.notes.extend(renames.notes(feed));
     report.found_nothing = planned_nothing && head_now.is_none();
     if let Some(head) = &head_now {
         report.version = Some(head.snapshot.version);
@@ -707,21 +715,6 @@ struct Loader<'a> {
     source: &'a Arc<dyn Source>,
     table: &'a Table,
     read_by_models: &'a ColumnsRead,
-}
-
-/// The columns of one object, or of a database's table.
-struct Header {
-    /// For a message: the object's path, or `the source`.
-    place: String,
-    columns: Vec<PayloadColumn>,
-}
-
-/// The way out where a file is wrong, and not the project: as long as it lies there, its feed waits.
-fn mistaken(place: &str) -> &'static str {
-    match place.starts_with('`') {
-        true => "; if the file is wrong, have it delivered again, or take it away until then",
-        false => "",
-    }
 }
 
 /// What reading a load came to.
@@ -957,7 +950,8 @@ impl Loader<'_> {
             (None, None) => return Ok(None),
         };
         let accepted = crate::schema_accept::accepted_missing(&self.site.lake, &self.feed.bronze)?;
-        for Header { place, columns } in headers {
+        for header in headers {
+            let Header { place, columns } = header;
             if let Some((one, other)) = bronze::same_name(columns) {
                 return Err(PipelineError::Drift {
                     table,
@@ -994,40 +988,9 @@ impl Loader<'_> {
                         && self.feed.on_schema_change.missing == OnMissing::Fail
                 })
                 .collect();
-            if let [name, others @ ..] = missing.as_slice() {
-                let candidates: Vec<&str> = drift
-                    .added
-                    .iter()
-                    .map(|column| column.name.as_str())
-                    .collect();
-                let renamed = match candidates.as_slice() {
-                    [one] => format!(
-                        "if it is now called `{one}`, add `rename: {{ {name}: {one} }}` to the feed; "
-                    ),
-                    _ => format!(
-                        "if it was renamed, add `rename: {{ {name}: NEW_NAME }}` to the feed; "
-                    ),
-                };
-                return Err(PipelineError::Drift {
-                    table,
-                    what: match others {
-                        [] => {
-                            format!("column `{name}`, which a model reads, is missing in {place}")
-                        }
-                        _ => {
-                            let names: Vec<String> =
-                                missing.iter().map(|name| format!("`{name}`")).collect();
-                            format!(
-                                "columns {}, which models read, are missing in {place}",
-                                names.join(", ")
-                            )
-                        }
-                    },
-                    hint: format!(
-                        "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null{}",
-                        mistaken(place)
-                    ),
-                });
+            if !missing.is_empty() {
+                let added = &drift.added;
+                return Err(missing_columns::refusal(self.feed, header, &missing, added));
             }
             match self.feed.on_schema_change.added {
                 OnAdded::Evolve => schema = bronze::evolve_schema(&schema, &drift.added),
@@ -1154,10 +1117,12 @@ impl Loader<'_> {
             no_foreign(&self.feed.bronze, head)?;
             self.check_signature()?;
         }
+        let mut renames = Renames::default();
         for load in &planned.loads {
             planned.held.extend(broken_of(&load.objects));
             reshaped::check_mark(self.feed, load, epochs)?;
             let columns = self.columns_of(load).await?;
+            renames.see(&columns);
             planned.schema = self.schema_for(planned.schema.take(), &columns)?;
             let readable = load.is_readable(self.spec.mode);
             let Some(schema) = planned.schema.as_ref().filter(|_| readable) else {
@@ -1172,6 +1137,7 @@ impl Loader<'_> {
             changes = changes.zip(foreseen.changes).map(|(sum, rows)| sum + rows);
         }
         planned.rows = rows;
+        planned.notes.extend(renames.notes(self.feed));
         let is_reshaped =
             head.is_none_or(|head| planned.schema.as_ref() != Some(&head.snapshot.schema));
         let of_objects = planned.loads.iter().any(|load| !load.objects.is_empty());

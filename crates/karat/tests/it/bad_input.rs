@@ -185,7 +185,7 @@ fn a_broken_file_beside_one_that_drifted() {
         run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
-        error: cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`
+        error: cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`, which has `id`, `w`
         hint: if it is now called `w`, add `rename: { v: w }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null; if the file is wrong, have it delivered again, or take it away until then
         --- exit 1
     "#]].assert_eq(&project.run(1).text());

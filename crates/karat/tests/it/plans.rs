@@ -107,13 +107,13 @@ fn a_full_load_that_deletes_too_much_is_foreseen() {
             "#]].assert_eq(&told);
         } else {
             expect![[r#"
-                step    table                would  because                                                                                                       reads  takes
-                load    d_bronze.landing__o  FAIL   `d_bronze.landing__o` was not loaded: the load of `2.csv` deletes 2 of 3 rows, more than `max_delete` allows
+                step    table                would  because                                                                                                   reads  takes
+                load    d_bronze.landing__o  FAIL   `2.csv` was not loaded into `d_bronze.landing__o`: it deletes 2 of 3 rows, more than `max_delete` allows
                 silver  d_silver.t           skip   `d_bronze.landing__o` fails
                 1 step would fail, with exit 1; nothing was written
                 --- stderr
-                error: `d_bronze.landing__o` was not loaded: the load of `2.csv` deletes 2 of 3 rows, more than `max_delete` allows
-                hint: nothing was loaded; if the source is wrong, have `2.csv` delivered again, or take it away, and run again; if it really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed
+                error: `2.csv` was not loaded into `d_bronze.landing__o`: it deletes 2 of 3 rows, more than `max_delete` allows
+                hint: nothing of it was loaded; if the source is wrong, have `2.csv` delivered again, or take it away, and run again; if it really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed
                 --- exit 1
             "#]].assert_eq(&told);
         }
@@ -317,13 +317,13 @@ fn objects_that_a_run_holds_are_foreseen() {
     project.write("landing/b.csv", "id,w\n2,two\n");
     project.write_bytes("landing/c.csv.gz", &whole[..whole.len() - 9]);
     expect![[r#"
-        step    table                would  because                                                                                    reads  takes
-        load    d_bronze.landing__o  FAIL   cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`
+        step    table                would  because                                                                                                         reads  takes
+        load    d_bronze.landing__o  FAIL   cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`, which has `id`, `w`
         silver  d_silver.t           skip   `d_bronze.landing__o` fails
         held    c.csv.gz of d_bronze.landing__o: gzip ends early
         1 step would fail, with exit 1; nothing was written
         --- stderr
-        error: cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`
+        error: cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`, which has `id`, `w`
         hint: if it is now called `w`, add `rename: { v: w }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null; if the file is wrong, have it delivered again, or take it away until then
         --- exit 1
     "#]].assert_eq(&foreseen(&project));

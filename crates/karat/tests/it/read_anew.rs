@@ -96,3 +96,67 @@ fn files_that_were_held_for_their_csv() {
     "#]].assert_eq(&(held + &mended + &after));
 }
 
+/// What a `rename` names is there, or it is told which columns are.
+#[test]
+fn a_rename_of_what_no_file_has() {
+    let project = Project::one_feed("{ source: landing, name: o, mode: full, path: x }", SILVER);
+    project.write("landing/a.csv", "id,wert\n1,one\n");
+    declare(&project, ", rename: { v: werte }");
+    let plan = project.karat(&["plan"]);
+    let run = project.karat(&["run"]);
+    assert_eq!((plan.code, run.code), (2, 2), "{}", plan.text());
+    assert_eq!(notes(&plan.text()), notes(&run.text()));
+    let misspelled = notes(&run.text());
+    declare(&project, ", rename: { v: wert }");
+    // What was loaded has it under its own name.
+    project.write("landing/b.csv", "id,wert\n2,two\n");
+    let told = notes(&project.karat(&["run"]).text());
+    expect![[r#"
+        note: d_bronze.landing__o: `rename` takes `werte` for `v`, and there is no `werte`: `a.csv` has `id`, `wert`
+        --
+    "#]].assert_eq(&format!("{misspelled}--\n{told}"));
+}
+
+#[test]
+fn names_with_blanks_around_them_show() {
+    let project = Project::one_feed("{ source: landing, name: o, mode: full, path: x }", SILVER);
+    declare(&project, "");
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    project.run(0);
+    project.write("landing/b.csv", " id , v,amt\n2,two,3\n");
+    expect![[r#"
+        error: cannot load `d_bronze.landing__o`: columns `id`, `v`, which models read, are missing in `b.csv`, which has ` id `, ` v`, `amt`
+        hint: if these are their names now, add `rename: { id: src__id_, v: src__v }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null; if the file is wrong, have it delivered again, or take it away until then
+    "#]].assert_eq(&project.run(1).stderr);
+    declare(&project, ", rename: { id: src__id_, v: src__v }");
+    project.run(0);
+    assert_eq!(
+        project.rows("select * from d_silver.t order by id"),
+        "id,v\n1,one\n2,two\n"
+    );
+}
+
+/// Of several extracts one is refused; what the same run loaded before it stays, and the message says no more than that.
+#[test]
+fn an_extract_that_is_refused_behind_one_that_is_loaded() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: full, key: [id], path: \"*.csv\" }",
+        SILVER,
+    );
+    project.write("landing/1.csv", "id,v\n1,one\n2,two\n3,three\n");
+    project.run(0);
+    project.write("landing/2.csv", "id,v\n1,one\n2,zwei\n3,three\n");
+    project.write("landing/3.csv", "id,v\n1,one\n");
+    expect![[r#"
+                 table                version   time  rows
+        failed   d_bronze.landing__o        1  N s  3 read = 1 kept + 2 unchanged
+        skipped  d_silver.t                    N s
+        sources 3 read = 1 kept + 2 unchanged
+        run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
+        head DIGEST
+        --- stderr
+        error: `3.csv` was not loaded into `d_bronze.landing__o`: it deletes 2 of 3 rows, more than `max_delete` allows
+        hint: nothing of it was loaded; if the source is wrong, have `3.csv` delivered again, or take it away, and run again; if it really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+}
