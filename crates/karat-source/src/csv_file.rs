@@ -173,8 +173,10 @@ impl FileFormat for Csv {
             } else {
                 sample.misfits += 1;
             }
+            sample.invalid += u64::from(!reader.is_valid());
             sample.rows += 1;
         }
+        sample.goes_on = sample.rows >= rows_max;
         sample.written = reader.encoding().name();
         let names = names.into_iter().zip(folded).zip(profiles);
         sample.columns = names

@@ -139,7 +139,6 @@ impl FileFormat for Excel {
         })?;
         let columns = columns.into_iter().zip(profiles);
         Ok(Some(Sample {
-            misfits: 0,
             columns: columns
                 .map(|(column, profile)| SampleColumn {
                     source_name: column.source_name,
@@ -150,7 +149,7 @@ impl FileFormat for Excel {
                 .collect(),
             rows,
             written: "a workbook",
-            names_are_made_up: false,
+            ..Sample::default()
         }))
     }
 }

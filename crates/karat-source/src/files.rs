@@ -32,9 +32,9 @@ use crate::parquet_file::{self, Parquet};
 use crate::pattern::{OrderPattern, misordered};
 use crate::pulse::Pulse;
 use crate::{
-    Column, ControlFile, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Format, Inventory,
-    Known, KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch,
-    SourceConfig, SourceError, TestReport, discover, names, typed,
+    Column, ControlFile, Discovered, DiscoveredColumn, Encoding, ErrorKind, FeedSpec, Format,
+    Inventory, Known, KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError, Source,
+    SourceBatch, SourceConfig, SourceError, TestReport, discover, names, typed,
 };
 
 /// Bytes of new files for which threads are worth starting.
@@ -478,7 +478,7 @@ impl Files {
     }
 
     /// Columns of some files together, the newest of them last, and what their first rows have in common.
-    fn sample(&self, feed: &FeedSpec, files: &[&Listed]) -> Result<Discovered, SourceError> {
+    fn sample(&self, feed: &FeedSpec, files: &[&Listed]) -> Result<Sampled, SourceError> {
         let mut sampled = Sampled::default();
         let mut failed = None;
         // The newest tells most about what comes next.
@@ -504,7 +504,41 @@ impl Files {
         if let (0, Some(error)) = (sampled.files, failed) {
             return Err(error);
         }
-        Ok(sampled.discovered(feed, files))
+        Ok(sampled)
+    }
+
+    /// A file that no feed names, with the separator and encoding that it seems to be written in.
+    fn looked_at(&self, listed: &Listed, feed: &mut FeedSpec) -> Result<Sampled, SourceError> {
+        let mut sampled = self.sample(feed, &[listed]);
+        if feed.format != Format::Csv {
+            return sampled;
+        }
+        let is_other = match &sampled {
+            Ok(sampled) => sampled.invalid > 0,
+            Err(e) => e.kind() == ErrorKind::Broken,
+        };
+        if is_other {
+            let mut other = feed.clone();
+            other.csv.encoding = Encoding::Windows1252;
+            if let Ok(mut found) = self.sample(&other, &[listed]) {
+                found.notes.push(
+                    "it is not valid in `utf-8`, and is read as Windows-1252 here: look whether its letters are right".to_owned(),
+                );
+                (*feed, sampled) = (other, Ok(found));
+            }
+        }
+        if let Some(delimiter) = sampled.as_ref().ok().and_then(Sampled::other_delimiter) {
+            let mut other = feed.clone();
+            other.csv.delimiter = delimiter.to_owned();
+            let notes = sampled.as_ref().map(|sampled| sampled.notes.clone());
+            if let Ok(mut found) = self.sample(&other, &[listed])
+                && found.misfits == 0
+            {
+                found.notes = notes.unwrap_or_default();
+                (*feed, sampled) = (other, Ok(found));
+            }
+        }
+        sampled
     }
 
     fn sample_file(&self, feed: &FeedSpec, listed: &Listed) -> Result<Option<Sample>, SourceError> {
@@ -525,6 +559,8 @@ struct Sampled {
     files: usize,
     rows: u64,
     misfits: u64,
+    invalid: u64,
+    goes_on: bool,
     written: &'static str,
     names_are_made_up: bool,
     notes: Vec<String>,
@@ -563,6 +599,8 @@ impl Sampled {
     fn add(&mut self, feed: &FeedSpec, sample: Sample) {
         self.rows += sample.rows;
         self.misfits += sample.misfits;
+        self.invalid += sample.invalid;
+        self.goes_on |= sample.goes_on;
         self.written = sample.written;
         self.names_are_made_up |= sample.names_are_made_up;
         let has_names = feed.csv.header || feed.format != Format::Csv;
@@ -598,7 +636,17 @@ impl Sampled {
         self.files += 1;
     }
 
+    /// What separates columns, if it is something else than the feed says: there is one column, and its name holds it.
+    fn other_delimiter(&self) -> Option<&'static str> {
+        let [only] = &self.columns[..] else {
+            return None;
+        };
+        let mut usual = [";", "\t", "|", ","].into_iter();
+        usual.find(|delimiter| only.source_name.contains(delimiter))
+    }
+
     fn discovered(self, feed: &FeedSpec, files: &[&Listed]) -> Discovered {
+        let other_delimiter = self.other_delimiter();
         let mut notes = self.notes;
         let place = match files {
             [only] => only.path.clone(),
@@ -616,11 +664,24 @@ impl Sampled {
                 [only] => format!("`{}`", only.path),
                 _ => plural(self.files as u64, "file"),
             };
+            // Of the rows behind them nothing is known.
+            let (first, so_far) = match self.goes_on {
+                true => ("the first ", " so far"),
+                false => ("", ""),
+            };
             notes.push(format!(
-                "{} of {of} looked at, {}",
+                "{first}{} of {of} looked at, {}{so_far}",
                 plural(self.rows, "row"),
                 self.written
             ));
+            if self.invalid > 0 {
+                notes.push(format!(
+                    "{} of them {} not valid in `{}`, and would be rescued: declare `encoding` under `csv` of the feed, e.g. `windows-1252`",
+                    self.invalid,
+                    if self.invalid == 1 { "is" } else { "are" },
+                    self.written
+                ));
+            }
             if self.misfits > 0 {
                 notes.push(format!(
                     "{} of them {} another number of fields than there are columns, and would be rescued: look at the delimiter, at quotes, and at `terminator_in_fields`",
@@ -639,11 +700,7 @@ impl Sampled {
                 column.source_name, column.name
             ));
         }
-        if let (Format::Csv, [only]) = (feed.format, &self.columns[..])
-            && let Some(delimiter) = [";", "\t", "|", ","]
-                .iter()
-                .find(|d| only.source_name.contains(**d))
-        {
+        if let (Format::Csv, Some(delimiter)) = (feed.format, other_delimiter) {
             notes.push(format!(
                 "one column; if its parts are columns, declare `csv: {{ delimiter: \"{}\" }}`",
                 delimiter.escape_default()
@@ -706,7 +763,7 @@ impl Source for Files {
             if files.is_empty() {
                 return Ok(Vec::new());
             }
-            return Ok(vec![self.sample(feed, &files)?]);
+            return Ok(vec![self.sample(feed, &files)?.discovered(feed, &files)]);
         }
         let mut found = Vec::new();
         let all = FeedSpec {
@@ -724,17 +781,18 @@ impl Source for Files {
                 ..FeedSpec::default()
             };
             feed.csv.delimiter = delimiter.to_owned();
-            let mut one = self
-                .sample(&feed, &[&listed])
-                .unwrap_or_else(|e| Discovered {
+            let mut one = match self.looked_at(&listed, &mut feed) {
+                Ok(sampled) => sampled.discovered(&feed, &[&listed]),
+                Err(e) => Discovered {
                     name: listed.path.clone(),
                     columns: Vec::new(),
                     mode_hint: "incremental".to_owned(),
                     key_hint: Vec::new(),
                     feed_hint: None,
                     notes: vec![e.to_string()],
-                });
-            one.feed_hint = Some(feed_hint(&listed.path, format, delimiter));
+                },
+            };
+            one.feed_hint = Some(feed_hint(&listed.path, &feed));
             found.push(one);
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -1347,13 +1405,13 @@ fn may_be_whole_now(reason: &str, listed: &Listed, feed: &FeedSpec) -> bool {
 }
 
 /// The keys of a feed of one file, but for its source.
-fn feed_hint(path: &str, format: Format, delimiter: &str) -> String {
+fn feed_hint(path: &str, feed: &FeedSpec) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     let stem = file
         .split('.')
         .find(|part| !part.is_empty())
         .unwrap_or(file);
-    let format = match format {
+    let format = match feed.format {
         Format::Csv => "",
         Format::Ndjson => ", format: ndjson",
         Format::Json => ", format: json",
@@ -1361,12 +1419,20 @@ fn feed_hint(path: &str, format: Format, delimiter: &str) -> String {
         Format::Avro => ", format: avro",
         Format::Excel => ", format: excel",
     };
-    let delimiter = match delimiter {
-        "\t" => ", csv: { delimiter: \"\\t\" }",
-        _ => "",
+    let mut csv = Vec::new();
+    if feed.csv.delimiter != "," {
+        let delimiter = feed.csv.delimiter.escape_default();
+        csv.push(format!("delimiter: \"{delimiter}\""));
+    }
+    if feed.csv.encoding != Encoding::Utf8 {
+        csv.push(format!("encoding: {}", feed.csv.encoding.name()));
+    }
+    let csv = match csv.is_empty() {
+        true => String::new(),
+        false => format!(", csv: {{ {} }}", csv.join(", ")),
     };
     format!(
-        "name: {}, mode: incremental, path: {}{format}{delimiter}",
+        "name: {}, mode: incremental, path: {}{format}{csv}",
         names::fold(stem, 1),
         names::quoted(path)
     )

@@ -179,6 +179,10 @@ pub(crate) struct Sample {
     pub(crate) rows: u64,
     /// Rows with another number of fields than there are columns.
     pub(crate) misfits: u64,
+    /// Rows that are not valid in the encoding that they are read in.
+    pub(crate) invalid: u64,
+    /// Whether rows after these were not looked at.
+    pub(crate) goes_on: bool,
     /// How it is written, for a person.
     pub(crate) written: &'static str,
     pub(crate) names_are_made_up: bool,

@@ -174,7 +174,6 @@ impl FileFormat for Json {
             found.map_or_else(discover::Profile::default, |(_, profile)| profile.clone())
         };
         Ok(Some(Sample {
-            misfits: 0,
             columns: columns
                 .into_iter()
                 .map(|column| SampleColumn {
@@ -186,7 +185,7 @@ impl FileFormat for Json {
                 .collect(),
             rows,
             written: "JSON",
-            names_are_made_up: false,
+            ..Sample::default()
         }))
     }
 }

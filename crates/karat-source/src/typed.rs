@@ -375,7 +375,6 @@ pub(crate) fn sample(
     }
     let columns = columns.into_iter().zip(profiles);
     Ok(Sample {
-        misfits: 0,
         columns: columns
             .map(|(column, profile)| SampleColumn {
                 source_name: column.source_name,
@@ -386,6 +385,6 @@ pub(crate) fn sample(
             .collect(),
         rows,
         written,
-        names_are_made_up: false,
+        ..Sample::default()
     })
 }

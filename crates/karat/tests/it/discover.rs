@@ -146,3 +146,44 @@ fn sources_answer_while_models_are_still_wrong() {
     project.write("karat.yaml", &karat.replace("type: files", "type: file"));
     assert_eq!(project.karat(&["source", "test"]).code, 2);
 }
+
+/// What a sample says of the encoding is said of rows that were looked at; what a file is written with is tried (B3).
+#[test]
+fn files_in_another_encoding_or_with_another_separator() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"latin.csv\" }",
+        "",
+    );
+    project.write_bytes("landing/latin.csv", b"id;ort\n1;Bern\n2;Z\xFCrich\n");
+    project.write("landing/long.csv", &format!("id\n{}", "1\n".repeat(10_001)));
+    project.write("landing/one.csv", "text\na; b\n");
+    let of_feed = project.karat(&["source", "discover", "landing", "o"]);
+    let of_source = project.karat(&["source", "discover", "landing"]);
+    expect![[r#"
+        latin.csv (incremental)
+        from: landing.o
+        select:
+          id_ort: id_ort
+          note: 2 rows of `latin.csv` looked at, utf-8
+          note: 1 of them is not valid in `utf-8`, and would be rescued: declare `encoding` under `csv` of the feed, e.g. `windows-1252`
+          note: one column; if its parts are columns, declare `csv: { delimiter: ";" }`
+        --
+        latin.csv (incremental)
+          column  type  for silver
+          id      text  cast(id as bigint)
+          ort     text  ort
+          feed: - { source: landing, name: latin, mode: incremental, path: "latin.csv", csv: { delimiter: ";", encoding: windows-1252 } }
+          note: it is not valid in `utf-8`, and is read as Windows-1252 here: look whether its letters are right
+          note: 2 rows of `latin.csv` looked at, windows-1252
+        long.csv (incremental)
+          column  type  for silver
+          id      text  cast(id as bigint)
+          feed: - { source: landing, name: long, mode: incremental, path: "long.csv" }
+          note: the first 10000 rows of `long.csv` looked at, utf-8 so far
+        one.csv (incremental)
+          column  type  for silver
+          text    text  text
+          feed: - { source: landing, name: one, mode: incremental, path: "one.csv" }
+          note: 1 row of `one.csv` looked at, utf-8
+    "#]].assert_eq(&(of_feed.stdout + "--\n" + &of_source.stdout));
+}
