@@ -19,16 +19,16 @@ use serde_json::{Value, json};
 
 use crate::accounting::{self, Terms};
 use crate::at_work;
-use crate::bronze::{self, PayloadColumn, Provenance};
+use crate::bronze::{self, Provenance};
 use crate::context::{Event, Site};
 use crate::damage;
 use crate::deliveries::Reading;
+use crate::drifted::{self, Header, Renames, THE_SOURCE};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::held::HeldLoads;
 use crate::known_rows::{FullDiff, Window};
 use crate::layout;
-use crate::missing_columns::{self, Header, Renames};
 use crate::proven::{prove, prove_list};
 use crate::publish::{
     Change, Head, Published, head, head_at, newest_load, no_foreign, publish, read_receipt,
@@ -215,6 +215,12 @@ async fn plan_next(
     epochs: &Epochs,
 ) -> Result<FeedPlan, PipelineError> {
     let known = known(site, source.as_ref(), spec, epochs);
+    // Before a position is compared with what has another type now.
+    if let (Known::Cursor(_), Some(head)) = (&known, head)
+        && let Some(error) = retyped(feed, spec, source, head).await?
+    {
+        return Err(error);
+    }
     let planned = {
         let source = source.clone();
         let spec = FeedSpec {
@@ -269,6 +275,23 @@ async fn plan_next(
         holds_some: holds_some(epochs),
         refused: None,
     })
+}
+
+/// The refusal of a database's table of which columns have other types than bronze has.
+async fn retyped(
+    feed: &Feed,
+    spec: &FeedSpec,
+    source: &Arc<dyn Source>,
+    head: &Head,
+) -> Result<Option<PipelineError>, PipelineError> {
+    let (source, spec) = (source.clone(), spec.clone());
+    let header = tokio::task::spawn_blocking(move || source.header(&spec, None));
+    let Some(columns) = header.await.map_err(joined)?? else {
+        return Ok(None);
+    };
+    let header = Header::of(THE_SOURCE.to_owned(), columns, feed);
+    let drift = bronze::drift(&head.snapshot.schema, &header.columns);
+    Ok(drifted::retyped(feed, &header, &drift.types))
 }
 
 /// Objects of these loads of which no delivery was whole before, and whose bytes are those of the newest.
@@ -895,7 +918,7 @@ impl Loader<'_> {
         let headers = tokio::task::spawn_blocking(move || {
             if is_database {
                 let header = source.header(&spec, None)?;
-                return Ok(vec![("the source".to_owned(), header)]);
+                return Ok(vec![(THE_SOURCE.to_owned(), header)]);
             }
             objects
                 .iter()
@@ -912,17 +935,7 @@ impl Loader<'_> {
         Ok(headers
             .into_iter()
             .filter_map(|(place, header)| Some((place, header?)))
-            .map(|(place, header)| Header {
-                place,
-                columns: header
-                    .into_iter()
-                    .map(|column| PayloadColumn {
-                        name: bronze::bronze_name(&column.name, &self.feed.rename),
-                        source_name: column.source_name,
-                        data_type: column.data_type,
-                    })
-                    .collect(),
-            })
+            .map(|(place, header)| Header::of(place, header, self.feed))
             .collect())
     }
 
@@ -966,18 +979,8 @@ impl Loader<'_> {
                 });
             }
             let drift = bronze::drift(&schema, columns);
-            if let Some((name, have, got)) = drift.types.first() {
-                return Err(PipelineError::Drift {
-                    table,
-                    what: format!(
-                        "column `{name}` changed its type from {} to {} in {place}",
-                        karat_exact::type_name(have),
-                        karat_exact::type_name(got)
-                    ),
-                    hint: format!(
-                        "restore the type at the source, or load it under another name in `rename` of feed `{source_feed}`"
-                    ),
-                });
+            if let Some(error) = drifted::retyped(self.feed, header, &drift.types) {
+                return Err(error);
             }
             let missing: Vec<&String> = drift
                 .missing
@@ -990,7 +993,7 @@ impl Loader<'_> {
                 .collect();
             if !missing.is_empty() {
                 let added = &drift.added;
-                return Err(missing_columns::refusal(self.feed, header, &missing, added));
+                return Err(drifted::missing(self.feed, header, &missing, added));
             }
             match self.feed.on_schema_change.added {
                 OnAdded::Evolve => schema = bronze::evolve_schema(&schema, &drift.added),

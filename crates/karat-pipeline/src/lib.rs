@@ -11,7 +11,7 @@
 //! between two, [`damage`] which file of them is not as it was written, which [`proven`] asks before rows are used; [`fixture`] tests a model on
 //! a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own, where [`explain`] finds what stands behind a row; [`model_check`] and [`plan`] say what would be
 //! done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was
-//! loaded, `missing_columns` what a load does not have, [`undated`] whose deletes may have no time, [`untyped`] which read columns without a type, [`near_misses`] which files they pass
+//! loaded, `drifted` which columns are not as they were, [`undated`] whose deletes may have no time, [`untyped`] which read columns without a type, [`near_misses`] which files they pass
 //! over by a letter, all four from one list of each source, [`inventories`];
 //! [`journal`] is the cache beside the project.
 
@@ -33,6 +33,7 @@ pub mod cut;
 pub mod damage;
 pub mod deliveries;
 pub mod diff;
+mod drifted;
 pub mod epochs;
 pub mod error;
 pub mod event_log;
@@ -53,7 +54,6 @@ pub mod known_rows;
 pub mod layout;
 pub mod manifest;
 mod marks;
-mod missing_columns;
 pub mod model_check;
 pub mod near_misses;
 pub mod pace;

@@ -658,7 +658,7 @@ fn a_cursor_reads_its_window_again() {
     project.sqlite("create table kept as select * from orders; drop table orders; create table orders (id text, v text, at integer, gone integer); insert into orders select id, v, at + 100, gone from kept");
     expect![[r#"
         error: cannot load `d_bronze.db__orders`: column `id` changed its type from bigint to string in the source
-        hint: restore the type at the source, or load it under another name in `rename` of feed `db.orders`
+        hint: restore the type at the source; or give the feed a view with the old types, and leave everything else as it is (`name: orders`, `table: orders_before`): `create view "orders_before" as select cast("id" as integer) as "id", "v", "at", "gone" from "orders"` (SQLite casts what is no number to 0: look first whether there is such); or give feed `db.orders` another `name`, which makes a table of its own, read from its beginning
     "#]].assert_eq(&project.run(1).stderr);
     project.sqlite("drop table orders; create table orders (id integer, v text, at integer, gone integer); insert into orders select * from kept");
     project.run(0);

@@ -362,3 +362,35 @@ fn what_is_read_otherwise_since_is_told() {
         "id,a\n1,x\n2,y\n3,z\n"
     );
 }
+
+/// Columns of a database's table that have other types are told at once, and the view that the hint gives goes on where the feed stood (B8).
+#[test]
+fn columns_of_a_table_with_other_types() {
+    let feed = |table: &str| {
+        format!(
+            "domain: d\nfeeds:\n  - {{ source: db, name: o, table: {table}, mode: incremental, key: [id], deletes: none, cursor: {{ column: seqno }} }}\n"
+        )
+    };
+    let project = Project::one_feed(
+        "{ source: db, name: o, table: o, mode: full }",
+        "from: db.o\nselect:\n  id: id\n  seqno: seqno\n  amt: decimal_from_double(amt, 2)\nauto_cdc: { keys: [id] }\n",
+    );
+    project.write("domains/d/domain.yaml", &feed("o"));
+    project.sqlite("create table o (id integer primary key, seqno integer, amt real); insert into o values (1, 80, 1.5), (2, 90, 2.5)");
+    project.run(0);
+    project.sqlite("alter table o rename to before; create table o (id integer primary key, seqno text, amt text); insert into o select * from before; insert into o values (3, '120', '3.5')");
+    let told = project.run(1).stderr;
+    assert_eq!(project.karat(&["plan", "--quiet"]).stderr, told);
+    let view = told.split('`').find(|part| part.starts_with("create view"));
+    project.sqlite(view.unwrap());
+    project.write("domains/d/domain.yaml", &feed("o_before"));
+    project.run(0);
+    expect![[r#"
+        error: cannot load `d_bronze.db__o`: columns `seqno` (from bigint to string), `amt` (from double to string) changed their types in the source
+        hint: restore the type at the source; or give the feed a view with the old types, and leave everything else as it is (`name: o`, `table: o_before`): `create view "o_before" as select "id", cast("seqno" as integer) as "seqno", cast("amt" as real) as "amt" from "o"` (SQLite casts what is no number to 0: look first whether there is such); or give feed `db.o` another `name`, which makes a table of its own, read from its beginning
+        id,seqno,amt
+        1,80,1.50
+        2,90,2.50
+        3,120,3.50
+    "#]].assert_eq(&(told.clone() + &project.rows("select * from d_silver.t order by id")));
+}
