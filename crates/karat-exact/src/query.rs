@@ -16,6 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::FutureExt;
 
 use crate::BatchStream;
@@ -40,7 +41,7 @@ use crate::plan_text;
 use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
 use crate::sets::over_columns;
 use crate::slices::{Slice, SliceSources, sliced, sources};
-use crate::slips::corrected;
+use crate::slips::{corrected, lists_of_one};
 use crate::spellings::{by_own_names, in_our_spelling};
 use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero, tables_read};
@@ -159,11 +160,14 @@ impl Engine {
         caught(|| {
             let state = self.state_over(tables, sql)?;
             let mut statement = parse(sql)?;
+            let lists = lists_of_one(&statement);
             parameters.bind(&mut statement, &self.given)?;
             let planned = self
                 .planned(&state, statement)
                 .map_err(|error| sql_error(error, sql))?;
-            guarded(state, planned, sql, purpose)?.carrying(sql)
+            let mut prepared = guarded(state, planned, sql, purpose)?.carrying(sql)?;
+            prepared.notes.extend(lists);
+            Ok(prepared)
         })
         .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
     }
@@ -490,10 +494,16 @@ fn outline(text: &str) -> String {
 
 /// Exactly one SELECT, with identifiers folded to lower case, quoted or not (F3).
 fn parse(sql: &str) -> Result<Statement, SqlError> {
-    let statements = Parser::new(&Understood)
+    let mut parser = Parser::new(&Understood)
         .with_recursion_limit(DEPTH)
-        .with_tokens_with_locations(tokens(sql)?)
+        .with_tokens_with_locations(tokens(sql)?);
+    let statements = parser
         .parse_statements()
+        // It stops before an `end`, as if a block of statements ended there.
+        .and_then(|statements| match parser.peek_token() {
+            next if next.token == Token::EOF => Ok(statements),
+            next => parser.expected("the end of the query", next),
+        })
         .map_err(|error| match error {
             ParserError::RecursionLimitExceeded => SqlError {
                 message: format!("the query is nested deeper than {DEPTH} levels"),

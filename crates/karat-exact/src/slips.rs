@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
     FunctionArgExpr, FunctionArguments, Ident, Interval, JoinConstraint, JoinOperator, LimitClause,
     NamedWindowExpr, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr,
-    Spanned, Statement, TableFactor, TableWithJoins, UnaryOperator, Value, VisitorMut,
-    WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+    Spanned, Statement, TableFactor, TableWithJoins, UnaryOperator, Value, Visitor, VisitorMut,
+    WildcardAdditionalOptions, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 
@@ -81,6 +81,32 @@ pub(crate) fn corrected(statement: &mut Statement) -> Result<(), SqlError> {
     };
     walks::edit(statement, &mut slips);
     slips.found.map_or(Ok(()), Err)
+}
+
+/// What to say of columns that are a list of one name: in some databases square brackets stand around names.
+pub(crate) fn lists_of_one(statement: &Statement) -> Vec<String> {
+    struct Lists(Vec<String>);
+    impl Visitor for Lists {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            for item in &select.projection {
+                if let SelectItem::UnnamedExpr(Expr::Array(list)) = item
+                    && !list.named
+                    && let [Expr::Identifier(name)] = list.elem.as_slice()
+                {
+                    self.0.push(format!(
+                        "`[{0}]` is a list of one value; a name that needs quotes stands in double ones: \"{0}\"",
+                        name.value
+                    ));
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut lists = Lists(Vec::new());
+    walks::read(statement, &mut lists);
+    lists.0
 }
 
 struct Slips {
@@ -163,6 +189,11 @@ impl Slips {
     }
 
     fn select(&mut self, select: &mut Select) -> Result<(), SqlError> {
+        // `from t` gives all columns.
+        if select.projection.is_empty() && select.flavor == SelectFlavor::FromFirstNoSelect {
+            let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
+            select.projection.push(all);
+        }
         if select.projection.is_empty() && select.flavor == SelectFlavor::Standard {
             return Err(slip(
                 SqlErrorKind::Syntax,

@@ -182,3 +182,133 @@ fn what_is_not_there_is_told() {
         "select a * b from (values ('1', '2')) t(a, b)",
     ]));
 }
+
+/// `from t` gives all columns, wherever it stands, ordered like any answer (D2a).
+#[test]
+fn a_query_without_select_gives_all_columns() {
+    let bench = Bench::new()
+        .table("d.t", "k Int64; i Int64", &["k"], &["3,30\n1,10\n2,20\n"])
+        .table("d.u", "k Int64; j Int64", &["j"], &["1,6\n1,5\n"])
+        .table("d.w", "a Int64; b Int64", &["a", "b"], &["1,2\n1,1\n"]);
+    expect![[r#"
+        from d.t
+        k bigint, i bigint
+        1 | 10
+        2 | 20
+        3 | 30
+        from d.t limit 1
+        k bigint, i bigint
+        1 | 10
+        from d.t where i > 10 order by i desc
+        Syntax: 1:10: Expected: end of statement, found: where
+        from d.u
+        k bigint, j bigint
+        1 | 5
+        1 | 6
+        from d.w limit 2
+        a bigint, b bigint
+        1 | 1
+        1 | 2
+        from d.t join d.u using (k)
+        k bigint, i bigint, j bigint
+        1 | 10 | 5
+        1 | 10 | 6
+        select i from (from d.t) where k = 2
+        i bigint
+        20
+        with s as (from d.t limit 2) from s
+        k bigint, i bigint
+        1 | 10
+        2 | 20
+        select count(*) from (from d.t)
+        count(*) bigint
+        3
+        select k from d.t where exists (from d.u where u.k = t.k)
+        Syntax: 1:42: Expected: ), found: where
+        from d.t union all (from d.w)
+        k bigint, i bigint
+        1 | 1
+        1 | 2
+        1 | 10
+        2 | 20
+        3 | 30
+        (from d.t) limit 1
+        k bigint, i bigint
+        1 | 10
+        select * from d.t
+        k bigint, i bigint
+        1 | 10
+        2 | 20
+        3 | 30
+        select * from d.t limit 2
+        k bigint, i bigint
+        1 | 10
+        2 | 20
+        select i, k from d.t order by k
+        i bigint, k bigint
+        10 | 1
+        20 | 2
+        30 | 3
+        select k, i, count(*) from d.t group by rollup (k, i) order by k
+        k bigint, i bigint, count(*) bigint
+        1 | 10 | 1
+        1 | null | 1
+        2 | 20 | 1
+        2 | null | 1
+        3 | 30 | 1
+        3 | null | 1
+        null | null | 3
+        from d.t |> where k > 1 |> select i
+        i bigint
+        20
+        30
+        from d.t select
+        Syntax: Expected: an expression, found: EOF
+        select k from d.t end where k = 1
+        Syntax: 1:19: Expected: the end of the query, found: end
+    "#]]
+    .assert_eq(&bench.told(&[
+        "from d.t",
+        "from d.t limit 1",
+        "from d.t where i > 10 order by i desc",
+        "from d.u",
+        "from d.w limit 2",
+        "from d.t join d.u using (k)",
+        "select i from (from d.t) where k = 2",
+        "with s as (from d.t limit 2) from s",
+        "select count(*) from (from d.t)",
+        "select k from d.t where exists (from d.u where u.k = t.k)",
+        "from d.t union all (from d.w)",
+        "(from d.t) limit 1",
+        "select * from d.t",
+        "select * from d.t limit 2",
+        "select i, k from d.t order by k",
+        "select k, i, count(*) from d.t group by rollup (k, i) order by k",
+        "from d.t |> where k > 1 |> select i",
+        "from d.t select",
+        "select k from d.t end where k = 1",
+    ]));
+}
+
+/// Brackets around a name make a list, and whoever comes from a database where they are quotes is told.
+#[test]
+fn a_list_of_one_name_is_told() {
+    let bench = Bench::new().table("d.t", "k Int64; i Int64", &["k"], &["1,10\n"]);
+    expect![[r#"
+        select [k] from d.t
+        note: `[k]` is a list of one value; a name that needs quotes stands in double ones: "k"
+        make_array(d.t.k) list<bigint>
+        [1]
+        select k from (select [I] from d.t) as x cross join d.t
+        note: `[I]` is a list of one value; a name that needs quotes stands in double ones: "I"
+        k bigint
+        1
+        select [k] as ks, [k, i], [1], array[k] from d.t
+        ks list<bigint>, make_array(d.t.k,d.t.i) list<bigint>, [1] list<bigint>, make_array(d.t.k) list<bigint>
+        [1] | [1, 10] | [1] | [1]
+    "#]].assert_eq(&bench.told(&[
+        "select [k] from d.t",
+        "select k from (select [I] from d.t) as x cross join d.t",
+        "select [k] as ks, [k, i], [1], array[k] from d.t",
+    ]));
+}
