@@ -20,6 +20,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr, TypePlanner,
 };
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::utils::{conjunction, merge_schema};
 use datafusion::logical_expr::{
     Aggregate, Cast, Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, ScalarUDF,
@@ -139,6 +140,42 @@ pub(crate) fn at(place: Option<(u64, u64)>, error: DataFusionError) -> DataFusio
     }
 }
 
+/// That two values can be compared, each as the other's type or both as a third.
+fn comparable(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> Result<()> {
+    let place = place_of(left).or_else(|| place_of(right));
+    let (left, right) = (left.get_type(schema)?, right.get_type(schema)?);
+    comparable_types(&left, op, &right).map_err(|error| at(place, error))
+}
+
+fn comparable_types(left: &DataType, op: Operator, right: &DataType) -> Result<()> {
+    let counts = |t: &DataType| number(t).is_some() && !t.is_null();
+    // DataFusion takes a number for the days since 1970.
+    let days = datetime(left) && counts(right) || counts(left) && datetime(right);
+    let coerced = || BinaryTypeCoercer::new(left, &op, right).get_input_types();
+    if !days && (needs_exact_comparison(left, right) || coerced().is_ok()) {
+        return Ok(());
+    }
+    let (of, with) = (type_name(left), type_name(right));
+    Err(type_error(
+        format!("no comparison {of} {op} {with}").to_lowercase(),
+        Some(how_to_compare(left, right)),
+    ))
+}
+
+/// What to do where values of two types cannot be compared.
+fn how_to_compare(left: &DataType, right: &DataType) -> &'static str {
+    let either = |is: fn(&DataType) -> bool| is(left) || is(right);
+    if either(datetime) && (number(left).is_some() || number(right).is_some()) {
+        "a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56'"
+    } else if either(|t| matches!(t, DataType::Boolean)) {
+        "a truth is compared with true and false, or is a condition by itself"
+    } else if either(|t| t.is_nested()) {
+        "an element of a list is asked for by array_has(list, x), a field by its name"
+    } else {
+        "cast one side to the type of the other"
+    }
+}
+
 fn comparison(op: &Operator) -> Option<Comparison> {
     Some(match op {
         Operator::Eq => Comparison::Eq,
@@ -251,12 +288,16 @@ impl Operators {
                 return self.arithmetic(op, left, right, schema);
             }
             _ => {
-                let what = format!(
+                let mut what = format!(
                     "no operation {} {} {}",
                     type_name(&l),
                     op.symbol(),
                     type_name(&r)
                 );
+                if place.is_none() {
+                    let (left, right) = (sql_text(&left), sql_text(&right));
+                    what.push_str(&format!(": `{left} {} {right}`", op.symbol()));
+                }
                 let hint = if datetime(&l) && datetime(&r) {
                     "moments can be subtracted: a - b is an interval"
                 } else if number(&l).is_some() || number(&r).is_some() {
@@ -857,7 +898,10 @@ impl CheckedExpressions {
                 Some(kind) if mixed(&left, &right)? => {
                     self.call(Operation::Compare(kind), vec![*left, *right])
                 }
-                _ => {
+                found => {
+                    if found.is_some() {
+                        comparable(&left, op, &right, schema)?;
+                    }
                     return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr {
                         left,
                         op,
@@ -871,6 +915,8 @@ impl CheckedExpressions {
                 low,
                 high,
             }) => {
+                comparable(&expr, Operator::GtEq, &low, schema)?;
+                comparable(&expr, Operator::LtEq, &high, schema)?;
                 if !mixed(&expr, &low)? && !mixed(&expr, &high)? {
                     return Ok(Transformed::no(Expr::Between(Between {
                         expr,
@@ -895,6 +941,7 @@ impl CheckedExpressions {
                 let mut any = false;
                 for item in &list {
                     any |= mixed(&expr, item)?;
+                    comparable(&expr, Operator::Eq, item, schema)?;
                 }
                 if !any {
                     return Ok(Transformed::no(Expr::InList(InList {
@@ -922,6 +969,7 @@ impl CheckedExpressions {
                 let mut any = false;
                 for (when, _) in &when_then_expr {
                     any |= mixed(&operand, when)?;
+                    comparable(&operand, Operator::Eq, when, schema)?;
                 }
                 if !any {
                     return Ok(Transformed::no(Expr::Case(Case {
@@ -963,6 +1011,8 @@ impl CheckedExpressions {
                         Some("cast both to one type"),
                     ));
                 }
+                comparable_types(&l, Operator::Eq, &r)
+                    .map_err(|error| at(place_of(&expr), error))?;
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery {
                     expr,
                     subquery,
@@ -1176,12 +1226,27 @@ impl CheckedExpressions {
                 if let Some(text) = text
                     && folded(cast.clone(), schema)?.data == cast
                 {
+                    // A text is compared in nanoseconds, which nobody wrote.
+                    let (needed, hint) = match field.data_type() {
+                        DataType::Timestamp(_, zone) => (
+                            DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+                            "a timestamp is written 2026-01-31 12:34:56; to_timestamp(text, format) reads others",
+                        ),
+                        DataType::Date32 => (
+                            DataType::Date32,
+                            "a date is written 2026-01-31; to_date(text, format) reads others",
+                        ),
+                        other => (
+                            other.clone(),
+                            "write a value of that type, or cast the other side to `string`",
+                        ),
+                    };
                     return Err(type_error(
                         format!(
                             "`{text}` stands where {} is needed, and cannot be read as one",
-                            type_name(field.data_type())
+                            type_name(&needed)
                         ),
-                        Some("write a value of that type, or cast the other side to `varchar`"),
+                        Some(hint),
                     ));
                 }
                 Transformed::yes(cast)

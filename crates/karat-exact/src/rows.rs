@@ -1503,7 +1503,7 @@ mod tests {
                 cast(day as date) >= '2024-03-01'
                   boolean: false | error | null | true
                 cast(day as date) - interval '1 day' * 2
-                  refused: no operation interval * bigint [Type None:None; cast the other side to a number]
+                  refused: no operation interval * bigint: `interval '1 day' * 2` [Type Some(1):Some(21); cast the other side to a number]
                 at - at
                   refused: no operation string - string [Type Some(1):Some(1); columns of CSV are text until they are cast, for example cast(x as decimal(18, 2)) or cast(x as date)]
             "#]],

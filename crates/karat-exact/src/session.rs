@@ -253,13 +253,56 @@ pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
         };
     }
     if found.line.is_none()
-        && let Some((line, column)) =
-            word_in_question(&found.message).and_then(|word| position_of(&word, sql))
+        && let Some((line, column)) = word_in_question(&found.message)
+            .and_then(|word| position_of(&word, sql))
+            .or_else(|| position_of_text(&found.message, sql))
     {
         found.line = Some(line);
         found.column = Some(column);
     }
+    if found.kind == SqlErrorKind::Name
+        && found.message.starts_with("no column")
+        && let Some(text) = found
+            .line
+            .zip(found.column)
+            .and_then(|at| in_quotes(at, sql))
+    {
+        let more = found.hint.map(|hint| format!("; {hint}"));
+        found.hint = Some(format!(
+            "text stands in single quotes: '{}'{}",
+            text.replace('\'', "''"),
+            more.unwrap_or_default()
+        ));
+    }
     found
+}
+
+/// The name that stands at a place between double quotes.
+fn in_quotes(at: (u64, u64), sql: &str) -> Option<String> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
+    tokens.ok()?.into_iter().find_map(|token| {
+        let here = (token.span.start.line, token.span.start.column) == at;
+        match token.token {
+            Token::Word(word) if here && word.quote_style == Some('"') => Some(word.value),
+            _ => None,
+        }
+    })
+}
+
+/// Where the text literal stands that a message quotes, if it stands there once.
+fn position_of_text(message: &str, sql: &str) -> Option<(u64, u64)> {
+    let quoted = message.split('`').nth(1)?;
+    let tokens = |text: &str| {
+        let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
+        let tokens = tokens.unwrap_or_default().into_iter();
+        tokens.filter(|token| matches!(token.token, Token::SingleQuotedString(_)))
+    };
+    let wanted = tokens(quoted).next()?.token;
+    let mut found = tokens(sql).filter(|token| token.token == wanted);
+    match (found.next(), found.next()) {
+        (Some(one), None) => Some((one.span.start.line, one.span.start.column)),
+        _ => None,
+    }
 }
 
 /// What the text itself tells better than DataFusion's words.

@@ -173,7 +173,82 @@ pub(crate) fn in_our_words(text: &str) -> Told {
             ),
         };
     }
+    if let Some(rest) = after("Cannot infer common argument type for comparison operation ") {
+        return told(
+            Type,
+            format!("no comparison {}", our_types(rest)),
+            "cast one side to the type of the other",
+        );
+    }
+    if let Some(rest) = text.strip_prefix("Can not find compatible types to compare ")
+        && let Some((of, list)) = rest.split_once(" with [")
+    {
+        let list = our_types(list.trim_end_matches(']'));
+        return told(
+            Type,
+            format!("no comparison {} in ({list})", our_type(of)),
+            "give the list values of one type, that of its left side",
+        );
+    }
+    if let Some((of, _)) = after("There isn't a common type to coerce ")
+        .and_then(|rest| rest.strip_suffix(" in LIKE expression"))
+        .and_then(|rest| rest.split_once(" and "))
+    {
+        return told(
+            Type,
+            format!("`like` asks about text, not about {}", our_type(of)),
+            "cast it: cast(x as string) like 'a%'",
+        );
+    }
+    if text.starts_with("SELECT list is empty after resolving *") {
+        return told(
+            Name,
+            "a select list is empty: its `*` gives no column",
+            "leave a column of the table in it",
+        );
+    }
+    if let Some(name) = text.strip_prefix("Invalid qualifier ") {
+        return told(
+            Name,
+            format!("no table here is called `{name}`"),
+            "a table keeps its whole name, like sales_gold.t, until `as t` gives it another",
+        );
+    }
+    if let Some((of, with)) = after("Failed to coerce case (")
+        .and_then(|rest| rest.strip_suffix(") to common types in CASE WHEN expression"))
+        .and_then(|rest| rest.split_once(") and when ("))
+    {
+        return told(
+            Type,
+            format!(
+                "`case` of {} has no comparison with `when` of {}",
+                our_type(of),
+                our_type(with)
+            ),
+            "cast one side to the type of the other",
+        );
+    }
+    if let Some((then, otherwise)) = after("Failed to coerce then (")
+        .and_then(|rest| rest.strip_suffix(") to common types in CASE WHEN expression"))
+        .and_then(|rest| rest.split_once(") and else ("))
+    {
+        let mut types = our_type(then);
+        if otherwise != "None" {
+            types = format!("{types}, and `else` {}", our_type(otherwise));
+        }
+        return told(
+            Type,
+            format!("the answers of a `case` have no common type: `then` gives {types}"),
+            "cast them to one type",
+        );
+    }
     told(Type, our_types(text), "")
+}
+
+/// The name of one type.
+fn our_type(name: &str) -> String {
+    let parsed = name.parse::<arrow::datatypes::DataType>();
+    parsed.map_or_else(|_| our_types(name), |known| crate::types::type_name(&known))
 }
 
 /// DataFusion's names of types as karat writes them.

@@ -532,6 +532,14 @@ impl Tables<'_> {
                     ),
                     _ => String::new(),
                 });
+            let hint = match &column.quoted {
+                Some(text) => {
+                    let text = text.replace('\'', "''");
+                    let more = if hint.is_empty() { "" } else { "; " };
+                    format!("text stands in single quotes: '{text}'{more}{hint}")
+                }
+                None => hint,
+            };
             let of = match known.as_slice() {
                 [(name, _)] => format!("`{name}` has no column `{}`", printable(&column.name)),
                 _ => format!("no table here has a column `{}`", printable(&column.name)),

@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Query, Spanned, Visit, Visitor};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::asked::{Asked, asked};
 use crate::names::{Names, span_of};
 use crate::query::ColumnRef;
+use crate::slips::{explained, misread};
 use crate::token::{join, parser, syntax_error, tokenize};
 use crate::{Position, Span, SqlTextError};
 
@@ -33,27 +34,12 @@ impl Expression {
                 "SQL: the expression is empty",
             ));
         }
-        let asked = asked(&tokens);
-        let mut parser = parser(tokens);
-        let expr = parser
-            .parse_expr()
-            .map_err(|error| syntax_error(&error, sql))?;
-        let next = parser.peek_token();
-        if next.token != Token::EOF {
-            let found = next.token.to_string();
-            let message = match next.token {
-                Token::SemiColon => "SQL: a semicolon does not belong in an expression".to_string(),
-                Token::Word(ref word) if word.value.eq_ignore_ascii_case("as") => {
-                    "SQL: `as` does not belong here: the key is the name".to_string()
-                }
-                _ => format!("SQL: expected the end of the expression, found {found}"),
-            };
-            return Err(SqlTextError::at(
-                span_of(next.span).start,
-                found.chars().count() as u32,
-                message,
-            ));
+        if let Some(slip) = misread(&tokens) {
+            return Err(slip);
         }
+        let asked = asked(&tokens);
+        let expr = whole(tokens, sql)
+            .map_err(|error| explained(error, sql, |tokens| whole(tokens, sql).map(drop)))?;
         let mut subquery = FirstSubquery(None);
         let _ = expr.visit(&mut subquery);
         if let Some(span) = subquery.0 {
@@ -89,6 +75,28 @@ impl Expression {
     pub fn normalised(&self) -> &str {
         &self.normalised
     }
+}
+
+/// The expression of these tokens, all of them.
+fn whole(tokens: Vec<TokenWithSpan>, sql: &str) -> Result<Expr, SqlTextError> {
+    let mut parser = parser(tokens);
+    let expr = parser
+        .parse_expr()
+        .map_err(|error| syntax_error(&error, sql))?;
+    let next = parser.peek_token();
+    if next.token == Token::EOF {
+        return Ok(expr);
+    }
+    let found = next.token.to_string();
+    let message = match next.token {
+        Token::SemiColon => "SQL: a semicolon does not belong in an expression".to_string(),
+        Token::Word(ref word) if word.value.eq_ignore_ascii_case("as") => {
+            "SQL: `as` does not belong here: the key is the name".to_string()
+        }
+        _ => format!("SQL: expected the end of the expression, found {found}"),
+    };
+    let at = span_of(next.span).start;
+    Err(SqlTextError::at(at, found.chars().count() as u32, message))
 }
 
 struct FirstSubquery(Option<Span>);

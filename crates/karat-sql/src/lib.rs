@@ -3,6 +3,7 @@
 //! This crate knows no table, no type and no file. It parses in the dialect of DataFusion and answers, with line and
 //! column, which tables a query reads, which columns it names and which it returns. Whether they exist is for others to say.
 //!
+//! - `slips`: what a text most likely meant that is read as something else, or not at all.
 //! - [`token`]: the token stream, and the normalised text that a code digest is made of.
 //! - [`asked`]: the values that a text takes from the run.
 //! - `passed_over`: clauses that the engine would pass over, refused by name.
@@ -14,6 +15,7 @@ pub mod expression;
 mod names;
 mod passed_over;
 pub mod query;
+mod slips;
 pub mod token;
 
 pub use asked::{Asked, AskedValue};

@@ -327,6 +327,7 @@ impl Names {
         self.columns.push(ColumnRef {
             name: name.clone(),
             qualifier: qualifier.to_vec(),
+            quoted: (last.quote_style == Some('"')).then(|| last.value.clone()),
             span,
             tables: relations.map(|_| tables),
             derived,

@@ -7,8 +7,9 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::asked::{Asked, asked};
 use crate::names::{Names, fold, span_of, span_of_idents};
+use crate::slips::{explained, misread};
 use crate::token::{join, parser, syntax_error, tokenize, with_struct_types};
-use crate::{Span, SqlTextError};
+use crate::{Position, Span, SqlTextError};
 
 /// A table that a query reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct ColumnRef {
     pub name: String,
     /// What stands before it, e.g. `["o"]` in `o.amount`.
     pub qualifier: Vec<String>,
+    /// The name as it stands between double quotes, if it does: text is written in single ones.
+    pub quoted: Option<String>,
     /// Where the name stands, without its qualifier.
     pub span: Span,
     /// The tables it must come from (indexes into [`Query::tables`]), if the text alone tells.
@@ -106,16 +109,17 @@ impl Query {
         let tokens = tokenize(sql)?;
         let normalised = join(&tokens);
         if normalised.is_empty() {
-            let at = crate::Position { line: 1, column: 1 };
+            let at = Position { line: 1, column: 1 };
             return Err(SqlTextError::at(at, 1, "SQL: there is no SELECT")
                 .hint("write one SELECT; comments alone make no table"));
         }
         one_statement(&tokens)?;
+        if let Some(slip) = misread(&tokens) {
+            return Err(slip);
+        }
         let asked = asked(&tokens);
-        let mut parser = parser(with_struct_types(tokens));
-        let statements = parser
-            .parse_statements()
-            .map_err(|error| syntax_error(&error, sql))?;
+        let statements = statements(tokens, sql)
+            .map_err(|error| explained(error, sql, |tokens| statements(tokens, sql).map(drop)))?;
         let query = match statements.as_slice() {
             [Statement::Query(query)] => query,
             other => {
@@ -162,6 +166,25 @@ impl Query {
     /// The text for a code digest: see [`crate::normalised`].
     pub fn normalised(&self) -> &str {
         &self.normalised
+    }
+}
+
+/// The statements of a text, all of it.
+fn statements(tokens: Vec<TokenWithSpan>, sql: &str) -> Result<Vec<Statement>, SqlTextError> {
+    let mut parser = parser(with_struct_types(tokens));
+    let statements = parser.parse_statements();
+    let statements = statements.map_err(|error| syntax_error(&error, sql))?;
+    let next = parser.peek_token();
+    match next.token {
+        Token::EOF => Ok(statements),
+        // The parser stops before an `end`, as if a block of statements ended there.
+        other => {
+            let found = other.to_string();
+            let at = span_of(next.span).start;
+            let length = found.chars().count() as u32;
+            let message = format!("SQL: expected the end of the query, found {found}");
+            Err(SqlTextError::at(at, length, message))
+        }
     }
 }
 

@@ -450,6 +450,68 @@ fn syntax_errors_have_a_place() {
 }
 
 #[test]
+fn slips_are_told_with_what_was_meant() {
+    let texts = [
+        "select a from d.t where day > 2026-03-04",
+        "select a\nfrom d.t where day between 2026-03-01 and 2026-03-05",
+        "select top 3 * from d.t",
+        "select distinct TOP (10) a from d.t",
+        "select case when amount > 0 then 'x' from d.t",
+        "select a, case when a is distinct from b then 1 else 2 as c from d.t",
+        "select sum(case when a then case b when 1 then 2 end) as s from d.t",
+        "select top from d.t",
+        "select a, end from d.t",
+        "select a from d.t end where a > 5",
+        "from d.t where a > 5",
+        "select a from d.t group order by a",
+        "select 2026 - 03 - 04 as n, 2026-13-01 as m, top, case from d.t where top = 3",
+        "select t.top as a, t.end, case when a then 1 end as b from d.t as t where top > 1",
+    ];
+    let told = |sql: &&str| match Query::parse(sql) {
+        Ok(_) => format!("{sql}\n  fine\n"),
+        Err(error) => format!(
+            "{sql}\n  {}:{}+{} {error} ({})\n",
+            error.line,
+            error.column,
+            error.length,
+            error.hint.as_deref().unwrap_or("")
+        ),
+    };
+    let told: String = texts.iter().map(told).collect();
+    expect![[r#"
+        select a from d.t where day > 2026-03-04
+          1:31+10 SQL: `2026-03-04` without quotes is a subtraction, 2019 (a date is written date '2026-03-04'; a subtraction has blanks: 2026 - 03 - 04)
+        select a
+        from d.t where day between 2026-03-01 and 2026-03-05
+          2:28+10 SQL: `2026-03-01` without quotes is a subtraction, 2022 (a date is written date '2026-03-01'; a subtraction has blanks: 2026 - 03 - 01)
+        select top 3 * from d.t
+          1:8+3 SQL: `top` is not available (write `limit 3` at the end of the query)
+        select distinct TOP (10) a from d.t
+          1:17+3 SQL: `top` is not available (write `limit 10` at the end of the query)
+        select case when amount > 0 then 'x' from d.t
+          1:8+4 SQL: this `case` has no `end` (write case when … then … else … end)
+        select a, case when a is distinct from b then 1 else 2 as c from d.t
+          1:11+4 SQL: this `case` has no `end` (write case when … then … else … end)
+        select sum(case when a then case b when 1 then 2 end) as s from d.t
+          1:12+4 SQL: this `case` has no `end` (write case when … then … else … end)
+        select top from d.t
+          1:8+3 SQL: `top` stands for a name here, and is a word of SQL (as a name it is written in double quotes: "top")
+        select a, end from d.t
+          1:11+3 SQL: `end` stands for a name here, and is a word of SQL (as a name it is written in double quotes: "end")
+        select a from d.t end where a > 5
+          1:19+3 SQL: expected the end of the query, found end ()
+        from d.t where a > 5
+          1:10+5 SQL: expected end of statement, found where (begin with `select *`)
+        select a from d.t group order by a
+          1:19+5 SQL: expected end of statement, found group ()
+        select 2026 - 03 - 04 as n, 2026-13-01 as m, top, case from d.t where top = 3
+          1:46+3 SQL: `top` stands for a name here, and is a word of SQL (as a name it is written in double quotes: "top")
+        select t.top as a, t.end, case when a then 1 end as b from d.t as t where top > 1
+          fine
+    "#]].assert_eq(&told);
+}
+
+#[test]
 fn expressions() {
     let check = |sql: &str, expected: Expect| {
         let shown = match Expression::parse(sql) {
@@ -505,6 +567,17 @@ fn expressions() {
         "*",
         expect!["1:1+1 SQL: expected an expression, found * ()"],
     );
+    check(
+        "case when day > date '2026-01-01' then 1 else 2",
+        expect!["1:1+4 SQL: this `case` has no `end` (write case when … then … else … end)"],
+    );
+    check(
+        "day >= 2026-01-01",
+        expect![
+            "1:8+10 SQL: `2026-01-01` without quotes is a subtraction, 2024 (a date is written date '2026-01-01'; a subtraction has blanks: 2026 - 01 - 01)"
+        ],
+    );
+    check("amount + end", expect!["amount end | amount + end"]);
     check(
         " -- nothing",
         expect!["1:1+1 SQL: the expression is empty ()"],

@@ -187,3 +187,72 @@ fn that_the_text_itself_explains() {
         "select 1e200 as n",
     ]));
 }
+
+/// Comparisons that do not go are told in SQL's names of types, with the place and what to write.
+#[test]
+fn of_comparisons() {
+    expect![[r#"
+        select id from s.a where day > 20260304
+          1:26 no comparison date > bigint (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+        select id from s.a where cast(day as timestamp) > id
+          1:31 no comparison timestamp > bigint (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+        select id from s.a where day between 1 and 2
+          1:26 no comparison date >= bigint (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+        select id from s.a where id > 1 and (day in (1, 2) or name = 'x')
+          1:38 no comparison date = bigint (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+        select id from s.a where id = true
+          1:26 no comparison bigint = boolean (a truth is compared with true and false, or is a condition by itself)
+        select id from s.a where [id] = 'x'
+          1:27 no comparison list<bigint> = string (an element of a list is asked for by array_has(list, x), a field by its name)
+        select id from s.a where name = 'x' and
+          cast(day as timestamp) >= '04.03.2026'
+          2:29 `'04.03.2026'` stands where timestamp is needed, and cannot be read as one (a timestamp is written 2026-01-31 12:34:56; to_timestamp(text, format) reads others)
+        select id from s.a where day = '04.03.2026'
+          1:32 `'04.03.2026'` stands where date is needed, and cannot be read as one (a date is written 2026-01-31; to_date(text, format) reads others)
+        select id from s.a where id = 'abc' or name = 'abcd'
+          1:31 `'abc'` stands where bigint is needed, and cannot be read as one (write a value of that type, or cast the other side to `string`)
+        select id from s.a where id = 'abc' or name = 'abc'
+          ? `'abc'` stands where bigint is needed, and cannot be read as one (write a value of that type, or cast the other side to `string`)
+        select 'a' + 1 as x
+          1:8 no operation string + bigint: `'a' + 1` (cast the text to a number, for example cast(x as decimal(18, 2)))
+        select id from s.a where name = "Abc"
+          1:33 no column `abc` (text stands in single quotes: 'Abc'; there are id, name, day)
+        select id, case id when day then 1 end as x from s.a
+          1:17 no comparison bigint = date (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+        select case when id = 1 then day else [1] end as x from s.a
+          1:8 the answers of a `case` have no common type: `then` gives date, and `else` list<bigint> (cast them to one type)
+        select id from s.a where id in (select day from s.b)
+          1:26 no comparison bigint = date (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+        select a.id from s.a as a join s.b as b on a.id = b.day
+          1:44 no comparison bigint = date (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+        select id from s.a where day like 'x%'
+          1:30 `like` asks about text, not about date (cast it: cast(x as string) like 'a%')
+        select a.* from s.a join s.b using (id)
+          1:8 no table here is called `a` (a table keeps its whole name, like sales_gold.t, until `as t` gives it another)
+        select id from s.a where day is null or day = null or id in (1, null)
+          fine
+        select id from s.a where day is distinct from id
+          1:26 no comparison date is distinct from bigint (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+    "#]].assert_eq(&mistakes(&[
+        "select id from s.a where day > 20260304",
+        "select id from s.a where cast(day as timestamp) > id",
+        "select id from s.a where day between 1 and 2",
+        "select id from s.a where id > 1 and (day in (1, 2) or name = 'x')",
+        "select id from s.a where id = true",
+        "select id from s.a where [id] = 'x'",
+        "select id from s.a where name = 'x' and\n  cast(day as timestamp) >= '04.03.2026'",
+        "select id from s.a where day = '04.03.2026'",
+        "select id from s.a where id = 'abc' or name = 'abcd'",
+        "select id from s.a where id = 'abc' or name = 'abc'",
+        "select 'a' + 1 as x",
+        "select id from s.a where name = \"Abc\"",
+        "select id, case id when day then 1 end as x from s.a",
+        "select case when id = 1 then day else [1] end as x from s.a",
+        "select id from s.a where id in (select day from s.b)",
+        "select a.id from s.a as a join s.b as b on a.id = b.day",
+        "select id from s.a where day like 'x%'",
+        "select a.* from s.a join s.b using (id)",
+        "select id from s.a where day is null or day = null or id in (1, null)",
+        "select id from s.a where day is distinct from id",
+    ]));
+}

@@ -415,13 +415,28 @@ impl Desk<'_> {
         }
     }
 
-    /// The table whose name is like this one.
+    /// The table whose name is like this one, or that has it without its domain and layer.
     fn nearest_table(&self, site: &OpenSite, name: &str) -> Option<String> {
         // A lake that cannot be listed is told where it is read.
         let folders = site.lake.tables().unwrap_or_default();
         let of_lake = folders.iter().map(TableDir::name);
         let names: Vec<String> = of_lake.chain(self.named.keys().cloned()).collect();
-        karat_project::nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+        let near = karat_project::nearest(name, names.iter().map(String::as_str));
+        if near.is_some() || name.contains('.') {
+            return near.map(str::to_owned);
+        }
+        // Rows in quarantine are looked for by their whole name.
+        let short = |full: &&String| match full.split_once('.') {
+            Some((schema, table)) if !schema.ends_with("_quarantine") => Some(table.to_owned()),
+            _ => None,
+        };
+        let tables: Vec<String> = names.iter().filter_map(|full| short(&full)).collect();
+        let near = karat_project::nearest(name, tables.iter().map(String::as_str))?;
+        let of_that_name = names
+            .iter()
+            .filter(|full| short(full).as_deref() == Some(near));
+        let of_that_name: Vec<&str> = of_that_name.map(String::as_str).collect();
+        Some(of_that_name.join("` or `"))
     }
 
     fn explain(&self, sql: &str) -> Result<u8, Failure> {

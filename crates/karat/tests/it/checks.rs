@@ -635,11 +635,12 @@ fn mistakes_in_checks_are_told_in_one_pass_with_their_places() {
                |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^
                = hint: `karat query "show functions"` lists those that there are
 
-            error: Cannot infer common argument type for comparison operation timestamp > bigint
+            error: no comparison timestamp > bigint
               --> domains/d/silver/entries.yaml:16:7
                |
             16 |       select id
                |       ^
+               = hint: a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56'
 
             error: it does not give as many columns as it is held against: 1, and not 5
               --> domains/d/silver/entries.yaml:19:34
@@ -648,11 +649,12 @@ fn mistakes_in_checks_are_told_in_one_pass_with_their_places() {
                |                                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
                = hint: say with `this` which columns are compared: `this: "select … from this"`
 
-            error: Cannot infer common argument type for comparison operation decimal(18, 2) = timestamp
+            error: no comparison decimal(18,2) = timestamp
               --> domains/d/silver/entries.yaml:20:3
                |
             20 |   kinds:     { foreign_key: { columns: [booked_at], references: d_silver.accounts, keys: [total] } }
                |   ^^^^^
+               = hint: a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56'
 
             --- exit 2
         "#]],

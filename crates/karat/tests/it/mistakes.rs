@@ -749,6 +749,11 @@ fn messages_of_the_engine_are_told_in_our_words() {
         "select unnest(i) as x from a",
         "select i[1] as x from a",
         "select i.j as x from a",
+        "select [i] from a",
+        "select i from a where j = \"2\"",
+        "select i from a where i between 1 and true",
+        "select i from a where i > 2026-03-04",
+        "select i from a where cast(i as timestamp) = '04.03.2026'",
     ] {
         let answer = project.karat(&[
             "query", "--quiet", "--format", "csv", "--table", "a=a.csv", sql,
@@ -1027,6 +1032,51 @@ fn messages_of_the_engine_are_told_in_our_words() {
         --- stderr
         error: a field of a string: only a struct has fields
         hint: a column is written column, or table.column
+        --- exit 2
+
+        select [i] from a
+        make_array(a.i)
+        [1]
+        --- exit 0
+
+        select i from a where j = "2"
+        --- stderr
+        error: no column `2`
+         --> line 1, column 27
+          |
+        1 | select i from a where j = "2"
+          |                           ^
+        hint: text stands in single quotes: '2'; did you mean `i`?
+        --- exit 2
+
+        select i from a where i between 1 and true
+        --- stderr
+        error: no comparison string <= boolean
+         --> line 1, column 23
+          |
+        1 | select i from a where i between 1 and true
+          |                       ^
+        hint: a truth is compared with true and false, or is a condition by itself
+        --- exit 2
+
+        select i from a where i > 2026-03-04
+        --- stderr
+        error: SQL: `2026-03-04` without quotes is a subtraction, 2019
+         --> line 1, column 27
+          |
+        1 | select i from a where i > 2026-03-04
+          |                           ^
+        hint: a date is written date '2026-03-04'; a subtraction has blanks: 2026 - 03 - 04
+        --- exit 2
+
+        select i from a where cast(i as timestamp) = '04.03.2026'
+        --- stderr
+        error: `'04.03.2026'` stands where timestamp is needed, and cannot be read as one
+         --> line 1, column 46
+          |
+        1 | select i from a where cast(i as timestamp) = '04.03.2026'
+          |                                              ^
+        hint: a timestamp is written 2026-01-31 12:34:56; to_timestamp(text, format) reads others
         --- exit 2
 
     "#]].assert_eq(&said);

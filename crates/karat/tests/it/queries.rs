@@ -167,6 +167,16 @@ fn a_table_that_is_not_there() {
     let near = project.karat(&["query", "select * from shop_gold.revenues"]);
     let hint = "hint: did you mean `shop_gold.revenue`?\n";
     assert!(near.stderr.ends_with(hint), "{}", near.text());
+    // A table is called by domain and layer; whoever leaves them out is told.
+    for (name, meant) in [
+        ("revenue", "shop_gold.revenue"),
+        ("Orders", "shop_silver.orders"),
+        ("landing__order", "shop_bronze.landing__orders"),
+    ] {
+        let near = project.karat(&["query", &format!("from {name}")]);
+        let hint = format!("hint: did you mean `{meant}`?\n");
+        assert!(near.stderr.ends_with(&hint), "{}", near.text());
+    }
     // Feeds are known by their last part, too, but not called so.
     for name in ["orders", "landing.order"] {
         let near = project.karat(&["schema", "accept", name]);
