@@ -155,9 +155,10 @@ pub(crate) fn parse(file: u32, text: &str, needs: &str, report: &mut Reporter) -
                 .get(..marker.index().min(chars.len()))
                 .unwrap_or_default();
             let (message, hint) = in_plain_words(error.info(), before);
-            let at = match error.info().contains("tab") {
-                true => indenting_tab(&chars, at),
-                false => at,
+            let at = match error.info() {
+                info if info.contains("tab") => indenting_tab(&chars, at),
+                info if info.starts_with(NO_COLON) => without_colon(&chars, at),
+                _ => at,
             };
             report.error(at, format!("YAML: {message}"), hint);
             return None;
@@ -202,6 +203,39 @@ fn indenting_tab(chars: &[char], stopped: Place) -> Place {
     }
 }
 
+/// The parser's words where a line ends that it took for a key.
+const NO_COLON: &str = "simple key expect";
+
+/// The line without a `:` where the parser stopped, or a little before, since it takes what follows for the rest of the key.
+fn without_colon(chars: &[char], stopped: Place) -> Place {
+    let lines: Vec<&[char]> = chars.split(|letter| *letter == '\n').collect();
+    let last = stopped.line as usize - usize::from(stopped.column == 1);
+    let mut said: Vec<(u32, usize, String)> = Vec::new();
+    for (line, number) in lines.iter().zip(1_u32..).take(last) {
+        let text: String = line.iter().collect();
+        let column = line
+            .iter()
+            .take_while(|letter| letter.is_whitespace())
+            .count();
+        if !matches!(text.trim_start().chars().next(), None | Some('#')) {
+            said.push((number, column, text.trim().to_owned()));
+        }
+    }
+    let keyed = |text: &str| {
+        text.contains(": ") || text.ends_with(':') || text == "-" || text.starts_with("- ")
+    };
+    let found = said.iter().rev().find(|(_, _, text)| !keyed(text));
+    match found.or(said.last()) {
+        Some((line, column, text)) => Place {
+            line: *line,
+            column: *column as u32 + 1,
+            length: text.chars().count() as u32,
+            ..stopped
+        },
+        None => stopped,
+    }
+}
+
 /// What a masked key was, if it is one.
 fn unmask(key: &str, masked: &[char]) -> Option<String> {
     let mut letters = key.chars();
@@ -238,6 +272,12 @@ fn too_deep(text: &str) -> Option<u32> {
 
 /// `before` is the text up to the place of the mistake.
 fn in_plain_words(info: &str, before: &[char]) -> (String, &'static str) {
+    let unclosed = |open: char, close: char| {
+        (
+            format!("a `{open}` before this has no `{close}`, or its entries no `,` between them"),
+            "look at the lines before this one",
+        )
+    };
     if info.contains("while parsing a flow mapping") {
         let variable = before.ends_with(&['$']) || before.ends_with(&['$', '{']);
         return match variable {
@@ -245,11 +285,53 @@ fn in_plain_words(info: &str, before: &[char]) -> (String, &'static str) {
                 "a variable within `{ }` needs quotes".to_string(),
                 "write it like `path: \"${env:NAME}\"`",
             ),
-            false => (
-                "a `{` before this has no `}`, or its entries no `,` between them".to_string(),
-                "look at the lines before this one",
-            ),
+            false => unclosed('{', '}'),
         };
+    }
+    if info.contains("while parsing a flow sequence") {
+        return unclosed('[', ']');
+    }
+    if info.contains("unknown escape character") {
+        return (
+            "within double quotes a `\\` begins an escape, and this is none".to_string(),
+            "put the value in single quotes, where a `\\` is a letter like others: 'x_(\\d{8})'",
+        );
+    }
+    if info.contains("while parsing a block mapping") || info.contains("<document start>") {
+        return (
+            "this line does not go on with the map before it".to_string(),
+            "it, or a line before it, is indented otherwise than the keys beside it, or has no `:` behind its key",
+        );
+    }
+    if info.contains("while parsing a block collection") {
+        return (
+            "this line does not go on with the list before it".to_string(),
+            "each entry of a list begins with `- `, in the column of the others; check the indentation",
+        );
+    }
+    if info.starts_with(NO_COLON) {
+        return (
+            "this line has no `:` behind a key".to_string(),
+            "write it like `key: value`, an entry of a list like `- value`; what goes on with the line before is indented deeper than its key",
+        );
+    }
+    if info.contains("illegal placement of ':'") {
+        return (
+            "a `:` cannot stand here".to_string(),
+            "look for a `[` or `{` before it that is not closed, or put the value in quotes",
+        );
+    }
+    if info.contains("invalid trailing content after double-quoted scalar") {
+        return (
+            "something stands behind a closing quote".to_string(),
+            "put the whole value in one pair of quotes, single ones if it has double ones within",
+        );
+    }
+    if info.contains("while scanning a quoted scalar") || info.contains("in quoted scalar") {
+        return (
+            "a quote that opens before this is not closed".to_string(),
+            "close it on its line",
+        );
     }
     if info.contains("tab") {
         return ("a tab cannot indent".to_string(), "use spaces");

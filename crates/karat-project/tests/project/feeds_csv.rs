@@ -197,11 +197,12 @@ fn all_mistakes_are_found_in_one_pass() {
               |               ^
               = hint: use `name` and `path`
 
-            error: YAML: while parsing a flow sequence, expected ',' or ']'
+            error: YAML: a `[` before this has no `]`, or its entries no `,` between them
              --> domains/sales/feeds.csv:5:31
               |
             5 | landing;plans;t;;full;"[id, id";1,5;#NAME?;;;y
               |                               ^
+              = hint: look at the lines before this one
 
             error: `max_delete` must be a share in percent, like `1%`
              --> domains/sales/feeds.csv:5:33

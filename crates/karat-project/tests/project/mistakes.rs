@@ -842,6 +842,95 @@ fn other_domains_need_public_access() {
     );
 }
 
+/// What the parser says of YAML that is none is told as what somebody did, with the line where it is.
+#[test]
+fn yaml_that_is_none() {
+    let texts = [
+        "from: landing.plans\nselect:\n  a: \"regexp_like(b, '\\d')\"\n",
+        "from: landing.plans\nselect:\n  a: a\n  b b\n  c: c\n",
+        "from: landing.plans\nselect:\n  a: a\n   b: b\n",
+        "from: landing.plans\nselect:\n    a: a\n  b: b\nchecks: {}\n",
+        "from: landing.plans\nselect:\n  a: a\nrest\n",
+        "from: landing.plans\nselect\n  a: a\n",
+        "from: landing.plans\nselect:\n  a: \"b\" c\n",
+        "from: landing.plans\nselect:\n  a: \"b\n  c: c\n",
+        "from: landing.plans\nkeys: [a, b\nselect:\n  a: a\n",
+        "from: landing.plans\nkeys:\n  - a\n  b\n  - c\n",
+    ];
+    let told = texts.map(|text| diagnostics(&silver(text)));
+    expect![[r#"
+        error: YAML: within double quotes a `\` begins an escape, and this is none
+         --> domains/sales/silver/plans.yaml:3:6
+          |
+        3 |   a: "regexp_like(b, '\d')"
+          |      ^
+          = hint: put the value in single quotes, where a `\` is a letter like others: 'x_(\d{8})'
+
+        error: YAML: this line has no `:` behind a key
+         --> domains/sales/silver/plans.yaml:4:3
+          |
+        4 |   b b
+          |   ^^^
+          = hint: write it like `key: value`, an entry of a list like `- value`; what goes on with the line before is indented deeper than its key
+
+        error: YAML: a `: ` cannot stand here
+         --> domains/sales/silver/plans.yaml:4:5
+          |
+        4 |    b: b
+          |     ^
+          = hint: put the value in quotes if it contains `: `, or check the indentation
+
+        error: YAML: this line does not go on with the map before it
+         --> domains/sales/silver/plans.yaml:4:3
+          |
+        4 |   b: b
+          |   ^
+          = hint: it, or a line before it, is indented otherwise than the keys beside it, or has no `:` behind its key
+
+        error: YAML: this line has no `:` behind a key
+         --> domains/sales/silver/plans.yaml:4:1
+          |
+        4 | rest
+          | ^^^^
+          = hint: write it like `key: value`, an entry of a list like `- value`; what goes on with the line before is indented deeper than its key
+
+        error: YAML: this line has no `:` behind a key
+         --> domains/sales/silver/plans.yaml:2:1
+          |
+        2 | select
+          | ^^^^^^
+          = hint: write it like `key: value`, an entry of a list like `- value`; what goes on with the line before is indented deeper than its key
+
+        error: YAML: something stands behind a closing quote
+         --> domains/sales/silver/plans.yaml:3:10
+          |
+        3 |   a: "b" c
+          |          ^
+          = hint: put the whole value in one pair of quotes, single ones if it has double ones within
+
+        error: YAML: a quote that opens before this is not closed
+         --> domains/sales/silver/plans.yaml:3:6
+          |
+        3 |   a: "b
+          |      ^
+          = hint: close it on its line
+
+        error: YAML: a `:` cannot stand here
+         --> domains/sales/silver/plans.yaml:3:7
+          |
+        3 | select:
+          |       ^
+          = hint: look for a `[` or `{` before it that is not closed, or put the value in quotes
+
+        error: YAML: this line has no `:` behind a key
+         --> domains/sales/silver/plans.yaml:4:3
+          |
+        4 |   b
+          |   ^
+          = hint: write it like `key: value`, an entry of a list like `- value`; what goes on with the line before is indented deeper than its key
+    "#]].assert_eq(&told.join("\n"));
+}
+
 #[test]
 fn yaml_mistakes() {
     check(

@@ -118,8 +118,9 @@ fn yaml_that_is_none() {
     project.write("karat.yaml", "karat: 1\nproject: [p\n");
     expect![[r#"
         --- stderr
-        error: YAML: while parsing a flow sequence, expected ',' or ']'
+        error: YAML: a `[` before this has no `]`, or its entries no `,` between them
          --> karat.yaml:3:1
+          = hint: look at the lines before this one
 
         error: the project has 1 mistake
         hint: `karat validate` lists them, and what is wrong in SQL
