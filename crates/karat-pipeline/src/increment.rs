@@ -179,10 +179,12 @@ pub(crate) async fn approach(
     if touched.are_too_many() {
         return whole(format!("{reason}, in too many values"));
     }
-    let of = values_of(site, model, head, &incremental.by).await?;
+    // Those that the version has, and those that it gets.
+    let others = values_beside(site, model, head, &incremental.by, &touched).await?;
     let words = format!(
-        "{} of {of} `{}`: {reason}",
+        "{} of {} `{}`: {reason}",
         touched.count(),
+        touched.count() + others,
         incremental.by.join(", ")
     );
     Ok(Approach::Part(Part {
@@ -192,13 +194,14 @@ pub(crate) async fn approach(
     }))
 }
 
-/// How many values the version has.
-async fn values_of(
+/// How many values the version has beside those that are touched.
+async fn values_beside(
     site: &Site,
     model: &Model,
     head: &Head,
     by: &[String],
-) -> Result<usize, PipelineError> {
+    touched: &Touched,
+) -> Result<u64, PipelineError> {
     let table = site.lake.table(&model.name.folder());
     let files = &head.snapshot.files;
     crate::proven::prove(site, &table, files).await?;
@@ -206,7 +209,9 @@ async fn values_of(
     let mut rows = site.engine.scan(&set, Some(by)).await?;
     let mut values = HashSet::new();
     while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
-        values.extend(row_hashes(&batch)?);
+        let of_part = touched.has(&batch)?;
+        let hashes = row_hashes(&batch)?.into_iter().zip(of_part.iter());
+        values.extend(hashes.filter_map(|(hash, of_part)| (of_part != Some(true)).then_some(hash)));
     }
-    Ok(values.len())
+    Ok(values.len() as u64)
 }

@@ -527,7 +527,7 @@ fn an_incremental_model_keeps_its_value() {
     };
     assert_eq!(run("rate=1"), "rebuild: first version");
     project.write("landing/b.csv", "id;v;day\n3;30.00;2026-10-29\n");
-    expect!["incremental: 1 of 2 `id`: `d_silver.t` changed"].assert_eq(&run("rate=1"));
+    expect!["incremental: 1 of 3 `id`: `d_silver.t` changed"].assert_eq(&run("rate=1"));
     expect!["rebuild: `$rate` is 2.0000, was 1.0000"].assert_eq(&run("rate=2"));
     expect!["current"].assert_eq(&run("rate=2.0"));
     let rebuilt = project.karat(&["replay", "--quiet", "--rebuild", "d_gold.today"]);

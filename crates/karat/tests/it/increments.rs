@@ -399,6 +399,13 @@ fn rows_that_a_function_makes_need_no_day() {
         project.rows("select sum(total) as total from d_gold.daily"),
         "total\n22.00\n"
     );
+    // A day that the table did not have is one of those that it has now.
+    project.write(
+        "landing/e_3.csv",
+        "id,day,acc,v,op\n4,2026-01-03,a1,1,I\n1,2026-01-01,a1,1,U\n",
+    );
+    expect!["incremental: 2 of 3 `day`: `d_silver.t` changed"]
+        .assert_eq(&how(&project, "d_gold.daily"));
 }
 
 /// Killed anywhere, an incremental version is made again, the same (A2).
