@@ -110,7 +110,7 @@ pub use numbers::Rounding;
 pub use outputs::output_place;
 pub use panics::{panics_untold, remember_panics};
 pub use parameters::Parameters;
-pub use query::{KnownTables, Origins, Prepared, Purpose};
+pub use query::{KnownTables, Origins, Prepared, Purpose, doubles_unasked};
 pub use rows::{Evaluated, RowExpressions};
 pub use session::{ClockUse, TZDATA_VERSION, UNICODE_VERSION};
 pub use slices::{Slice, SliceSources};

@@ -726,14 +726,23 @@ fn answer_schema(plan: &LogicalPlan, sql: &str, purpose: &Purpose) -> Result<Sch
         && let Some(column) = float_columns(&schema).first()
     {
         let nth = schema.index_of(column).unwrap_or_default();
-        return Err(error(
-            nth,
-            SqlErrorKind::Refused,
-            format!("the column `{column}` holds doubles, which no model stores unasked"),
-            "cast to decimal, for example decimal_from_double(x), or state `allow_float: \"reason\"` in the model",
-        ));
+        let (message, hint) = doubles_unasked(std::slice::from_ref(column));
+        return Err(error(nth, SqlErrorKind::Refused, message, &hint));
     }
     Ok(Arc::new(schema))
+}
+
+/// What is said of a model whose columns hold doubles without `allow_float` (E3), and what to do.
+pub fn doubles_unasked(columns: &[String]) -> (String, String) {
+    let message = match columns {
+        [one] => format!("the column `{one}` holds doubles, which no model stores unasked"),
+        several => format!(
+            "the columns `{}` hold doubles, which no model stores unasked",
+            several.join("`, `")
+        ),
+    };
+    let hint = "round and cast to decimal, for example decimal_from_double(round(x, 4), 4), or state `allow_float: \"reason\"` in the model";
+    (message, hint.to_owned())
 }
 
 /// A title that DataFusion made, with types in it: `Utf8("x") || Int64(1)`.

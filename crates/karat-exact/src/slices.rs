@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
     TableScan, Union, Unnest, Window,
 };
 
+use crate::checked::sql_text;
 use crate::error::ExactError;
 use crate::tables::{name_of, tables_asked, tables_read};
 
@@ -238,11 +239,17 @@ impl Slicer {
                 aggregate.input = Arc::new(self.slice(&aggregate.input, &inner, &[])?);
                 Ok(LogicalPlan::Aggregate(aggregate))
             }
-            Err(_) => self.whole(
-                plan,
-                by,
-                "its rows are grouped, and not by a column of its own",
-            ),
+            Err(column) => {
+                let at = plan.schema().maybe_index_of_column(&column);
+                let why = match at.and_then(|at| aggregate.group_expr.get(at)) {
+                    Some(expr) => format!(
+                        "its rows are grouped by `{}`, and no column of it holds that",
+                        sql_text(expr)
+                    ),
+                    None => "its rows are grouped, and not by a column of its own".to_owned(),
+                };
+                self.whole(plan, by, &why)
+            }
         }
     }
 

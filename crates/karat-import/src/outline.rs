@@ -278,7 +278,9 @@ impl Outline {
             }
             return;
         }
-        let is_of_floats = rejection.message.contains("columns of floating point");
+        let is_of_floats = rejection
+            .message
+            .contains("doubles, which no model stores unasked");
         match layer.as_str() {
             "silver" => {
                 let Some(at) = self.silver.iter().position(|model| model.table == table) else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use karat_exact::{ExactError, SqlError};
+use karat_exact::{ExactError, SqlError, doubles_unasked};
 use karat_lake::{ErrorClass, LakeError};
 use karat_project::Place;
 use karat_receipt::{CheckCount, ReceiptError, SignatureOutcome};
@@ -282,12 +282,12 @@ pub enum PipelineError {
         digest: String,
     },
     /// A column of an undeclared double.
-    #[error("`{table}` has columns of floating point: {columns}")]
+    #[error("cannot plan `{table}`: {}", doubles_unasked(columns).0)]
     Float {
         /// Table of the model.
         table: String,
         /// Names.
-        columns: String,
+        columns: Vec<String>,
     },
     /// Something asked for is not there.
     #[error("{what}")]
@@ -515,9 +515,7 @@ impl PipelineError {
             Self::Damaged { .. } => Some("`karat verify` lists all that differs; restore the file from a backup of the lake".to_owned()),
             Self::LostRace { .. } => Some("run again".to_owned()),
             Self::MissingReceipt { .. } => Some("restore it from a backup of the lake; `karat verify` lists all of them".to_owned()),
-            Self::Float { .. } => {
-                Some("cast to decimal (`decimal_from_double(x)`), or state `allow_float: \"reason\"` in the model".to_owned())
-            }
+            Self::Float { columns, .. } => Some(doubles_unasked(columns).1),
             Self::NoKey { .. } => Some("give the key to the target in karat.yaml: `key: \"${file:PATH}\"`".to_owned()),
             Self::KeyNotTrusted { .. } => Some("put its public half into the project as `keys/NAME.pub` (`openssl pkey -in KEY -pubout`), or give the target a key that is there".to_owned()),
             Self::NotSigned { table, signature, .. } => Some(not_signed_hint(table, signature)),

@@ -24,6 +24,7 @@ use crate::given::{self, Values};
 use crate::increment::{self, Approach, Part};
 use crate::ingest::{arrow_error, joined};
 use crate::layout;
+use crate::model_check::wrong_day;
 use crate::proven::{prove, prove_list};
 use crate::publish::{
     ADOPTED_GO, Change, Head, head, is_taken_back, no_foreign, own_receipt, publish, read_receipt,
@@ -151,11 +152,12 @@ impl<'a> GoldStep<'a> {
 
     /// All of it, or a part.
     async fn approach(&self, state: &State, reason: &str) -> Result<Approach, PipelineError> {
-        match (&state.head, state.epochs.last_current()) {
-            (Some(head), Some(last)) if state.only_inputs_changed => {
-                let model = (self.model, self.gold);
-                let reason = reason.to_owned();
-                increment::approach(self.site, model, (head, last), &state.inputs, reason).await
+        let sources = increment::sources(self.site, (self.model, self.gold), &state.inputs)?;
+        let by = self.gold.incremental.as_ref().zip(sources);
+        match (by, &state.head, state.epochs.last_current()) {
+            (Some(by), Some(head), Some(last)) if state.only_inputs_changed => {
+                let (model, reason) = (self.model, reason.to_owned());
+                increment::approach(self.site, model, by, (head, last), &state.inputs, reason).await
             }
             _ => Ok(Approach::Whole {
                 reason: reason.to_owned(),
@@ -357,6 +359,9 @@ impl<'a> GoldStep<'a> {
             error,
         })?;
         report.notes.extend(prepared.notes());
+        if let Some(wrong) = wrong_day(self.model, &prepared.schema()) {
+            return Err(wrong.into());
+        }
 
         let code = keep_code(self.site, self.model.code_text())?;
         let uses = prepared.clock_use();

@@ -105,18 +105,16 @@ pub(crate) fn check(
     Err(errors)
 }
 
-/// Decides on the part, from what changed since the newest version. The model is stale; nothing but its inputs changed.
-pub(crate) async fn approach(
+/// Where the inputs hold the columns by which a model is kept up to date; none of a model that states none. One whose inputs do not hold them
+/// is refused, whether a part or all of it is to be computed.
+pub(crate) fn sources(
     site: &Site,
     (model, gold): (&Model, &Gold),
-    (head, last): (&Head, &Intent),
     inputs: &BTreeMap<String, (TableName, Head, String)>,
-    reason: String,
-) -> Result<Approach, PipelineError> {
+) -> Result<Option<SliceSources>, PipelineError> {
     let Some(incremental) = &gold.incremental else {
-        return Ok(Approach::Whole { reason });
+        return Ok(None);
     };
-    let whole = |reason: String| Ok(Approach::Whole { reason });
     let tables: KnownTables = inputs
         .iter()
         .map(|(name, (table, head, _))| {
@@ -124,20 +122,33 @@ pub(crate) async fn approach(
             (name.clone(), (head.snapshot.schema.clone(), key))
         })
         .collect();
-    let refuse = |error: SqlError| PipelineError::Sql {
-        at: None,
+    let refuse = |at, error: SqlError| PipelineError::Sql {
+        at,
         table: model.name.to_string(),
         error,
     };
     let sources = site
         .engine
         .slice_sources(&gold.sql, &tables, &incremental.by)
-        .map_err(refuse)?;
+        .map_err(|error| refuse(None, error))?;
     if let Err(mut errors) = check(model, incremental, &sources)
         && !errors.is_empty()
     {
-        return Err(refuse(errors.swap_remove(0)));
+        return Err(refuse(Some(incremental.at), errors.swap_remove(0)));
     }
+    Ok(Some(sources))
+}
+
+/// Decides on the part, from what changed since the newest version. The model is stale; nothing but its inputs changed.
+pub(crate) async fn approach(
+    site: &Site,
+    model: &Model,
+    (incremental, sources): (&Incremental, SliceSources),
+    (head, last): (&Head, &Intent),
+    inputs: &BTreeMap<String, (TableName, Head, String)>,
+    reason: String,
+) -> Result<Approach, PipelineError> {
+    let whole = |reason: String| Ok(Approach::Whole { reason });
     if last.to["uses_clock"].as_bool() == Some(true) {
         return whole(format!("{reason}, and it asks for the time"));
     }

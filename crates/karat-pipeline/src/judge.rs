@@ -17,6 +17,7 @@ use crate::bronze;
 use crate::deliveries::{LeftOut, Reading};
 use crate::error::{PipelineError, warning};
 use crate::ingest::arrow_error;
+use crate::model_check::wrong_day;
 use crate::repairs::Repairs;
 use crate::scd::{DELETE, EXISTING, GONE, LOAD, PRESENT, sequence_column};
 use crate::snapshots;
@@ -296,8 +297,11 @@ impl Judge {
         if !floats.is_empty() && model.allow_float.is_none() {
             return Err(PipelineError::Float {
                 table: table.clone(),
-                columns: floats.join(", "),
+                columns: floats,
             });
+        }
+        if let Some(wrong) = wrong_day(model, &selected) {
+            return Err(wrong.into());
         }
         let (rules, restated): (Vec<Expectation>, Vec<Expectation>) = silver
             .expectations

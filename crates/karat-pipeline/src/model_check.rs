@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karat_exact::fingerprint::schema_text;
 use karat_exact::{
-    Engine, KnownTables, Purpose, RowExpressions, SqlError, SqlErrorKind, float_columns,
-    output_place, type_name, wrong_calls_in_expression, wrong_calls_in_query,
+    Engine, KnownTables, Purpose, RowExpressions, SqlError, SqlErrorKind, doubles_unasked,
+    float_columns, output_place, type_name, wrong_calls_in_expression, wrong_calls_in_query,
 };
 use karat_lake::Lake;
 use karat_project::{
@@ -37,6 +37,16 @@ pub struct Finding {
     pub at: Option<Place>,
     /// What is wrong, and where in the text at that place.
     pub error: SqlError,
+}
+
+impl From<Finding> for PipelineError {
+    fn from(finding: Finding) -> Self {
+        Self::Sql {
+            at: finding.at,
+            table: finding.table.to_string(),
+            error: finding.error,
+        }
+    }
 }
 
 /// What came of it.
@@ -256,8 +266,91 @@ pub fn columns_of(
         .and_then(|node: &Node| node.columns.schema().cloned()))
 }
 
+/// What is wrong with the models that a run would compute, over tables as it will find them: those that it changes as their code says,
+/// others as they are.
+pub(crate) struct Foreseen<'a> {
+    planner: Planner<'a>,
+    lake: &'a Lake,
+    nodes: HashMap<TableName, Node>,
+}
+
+impl<'a> Foreseen<'a> {
+    /// Nothing is planned yet. All that the project says is sound.
+    pub(crate) fn new(
+        project: &'a Project,
+        standings: &'a Standings,
+        lake: &'a Lake,
+        engine: &'a Engine,
+    ) -> Self {
+        let planner = Planner {
+            standings,
+            project,
+            engine,
+            assumed: HashSet::new(),
+        };
+        Self {
+            planner,
+            lake,
+            nodes: HashMap::new(),
+        }
+    }
+
+    /// The columns that a table will have.
+    pub(crate) fn known(&mut self, table: &TableName, schema: SchemaRef) {
+        let columns = Columns::Known { schema };
+        self.insert(table, columns);
+    }
+
+    fn insert(&mut self, table: &TableName, columns: Columns) {
+        let key = String::new();
+        let node = Node { key, columns };
+        self.nodes.insert(table.clone(), node);
+    }
+
+    /// Looks for what is known of a table that no step changes.
+    fn look_at(&mut self, table: &TableName) {
+        if self.nodes.contains_key(table) {
+            return;
+        }
+        let project = self.planner.project;
+        let schema = match project.feed(table) {
+            Some(feed) => bronze_schema(project, Some(self.lake), feed),
+            // A table that cannot be read has its own error.
+            None => match self.lake.table(&table.folder()).load() {
+                Ok(Some(snapshot)) => Some(snapshot.schema),
+                Ok(None) | Err(_) => None,
+            },
+        };
+        let columns = schema.map_or(Columns::Unknown, |schema| Columns::Known { schema });
+        self.insert(table, columns);
+    }
+
+    /// The first mistake of a model that the run would compute, if one can be told. Its inputs were asked for before, or no step changes them.
+    pub(crate) fn mistake(&mut self, model: &Model) -> Option<PipelineError> {
+        for table in model.comes_after() {
+            self.look_at(table);
+        }
+        let nodes = &self.nodes;
+        let known = |input| {
+            nodes
+                .get(input)
+                .is_some_and(|node| node.columns.schema().is_some())
+        };
+        if !model.inputs.iter().all(known) {
+            self.insert(&model.name, Columns::Unknown);
+            return None;
+        }
+        let (columns, mut findings) = self.planner.plan(model, nodes, Basis::Firm);
+        if let Columns::Known { schema } = &columns {
+            findings.extend(self.planner.checks(model, schema, nodes));
+        }
+        self.insert(&model.name, columns);
+        findings.into_iter().next().map(PipelineError::from)
+    }
+}
+
 /// A `business_day` that is no day.
-fn wrong_day(model: &Model, schema: &SchemaRef) -> Option<Finding> {
+pub(crate) fn wrong_day(model: &Model, schema: &SchemaRef) -> Option<Finding> {
     let column = model.business_day.as_ref()?;
     let found = schema.field_with_name(column).ok()?.data_type();
     if matches!(found, DataType::Date32 | DataType::Timestamp(..)) {
@@ -449,11 +542,7 @@ impl Planner<'_> {
                 true => {
                     let (columns, findings) = self.plan(model, nodes, Basis::Firm);
                     if let Some(finding) = findings.into_iter().next() {
-                        return Err(PipelineError::Sql {
-                            at: finding.at,
-                            table: table.to_string(),
-                            error: finding.error,
-                        });
+                        return Err(finding.into());
                     }
                     columns
                 }
@@ -567,18 +656,12 @@ impl Planner<'_> {
             ModelKind::Gold(gold) => (None, output_place(&gold.sql, nth)),
             ModelKind::Silver(silver) => (silver.select.get(nth).map(|column| column.at), None),
         };
+        let (message, hint) = doubles_unasked(&floats);
         let error = SqlError {
-            message: format!(
-                "`{}` has columns of floating point: {}",
-                model.name,
-                floats.join(", ")
-            ),
+            message,
             line: place.map(|place| place.0),
             column: place.map(|place| place.1),
-            hint: Some(
-                "cast to decimal (`decimal_from_double(x)`), or state `allow_float: \"reason\"`"
-                    .to_owned(),
-            ),
+            hint: Some(hint),
             kind: SqlErrorKind::Refused,
         };
         Some(Finding {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
-use karat_project::{Feed, Gold, Graph, Layer, Mode, Model, ModelKind, Silver, TableName};
+use karat_project::{
+    Feed, Gold, Graph, Layer, Mode, Model, ModelKind, Silver, Standings, TableName,
+};
 
 use crate::absent::{Absence, absent};
 use crate::audit;
@@ -18,6 +20,7 @@ use crate::ingest::{self, OpenLoad};
 use crate::inventories::Inventories;
 use crate::layout;
 use crate::manifest::{self, check_kept};
+use crate::model_check::Foreseen;
 use crate::near_misses::near_misses;
 use crate::publish::{head, no_foreign};
 
@@ -205,9 +208,14 @@ pub async fn plan(
     // So does a tag.
     let last = closing::last_closed(&site.lake).unwrap_or_default();
     let last = last.map(|(day, _)| day);
+    let standings = Standings::default();
+    let mut foreseen = Foreseen::new(project, &standings, &site.lake, &site.engine);
     for feed in project.feeds().filter(|feed| wanted(&feed.bronze)) {
         let mut after = Loaded::default();
         let step = plan_feed(site, sources, feed, &mut after).await;
+        if let Some(schema) = &after.schema {
+            foreseen.known(&feed.bronze, schema.clone());
+        }
         loaded.insert(feed.bronze.clone(), after);
         let step = unless_refused(site, &feed.bronze, step, &recorded);
         changing.insert(feed.bronze.clone(), step.action);
@@ -299,6 +307,11 @@ pub async fn plan(
         step.after = before.map(|before| before.table.to_string());
         if let Err(error) = plan_checks(site, model, &mut step, &changing) {
             step = step.failed(error);
+        }
+        if step.action.changes_the_table()
+            && let Some(mistake) = foreseen.mistake(model)
+        {
+            step = step.failed(mistake);
         }
         if step.action.changes_the_table() && has_version(site, table) {
             step.notes.extend(closing::foretold(site, model, last));

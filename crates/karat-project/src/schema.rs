@@ -1392,7 +1392,7 @@ pub(crate) static GOLD: Object = Object {
 
 static INCREMENTAL: Object = Object {
     name: "incremental",
-    doc: "Which rows are computed again. A model is refused where a table that it reads does not hold the columns, so that a change of it could touch any row.",
+    doc: "Which rows are computed again. `validate`, `plan` and `run` refuse a model where a table that it reads does not hold the columns as they are (a `date_trunc` of one is no column of it), so that a change of it could touch any row; without `incremental` it is computed in full.",
     keys: &[
         required(
             "by",

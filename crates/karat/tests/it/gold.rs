@@ -169,7 +169,7 @@ fn mistakes_are_found_early() {
           |
         1 | select id, cast(amount as double) as a from d_silver.sales
           |                                      ^
-          = hint: cast to decimal, for example decimal_from_double(x), or state `allow_float: "reason"` in the model
+          = hint: round and cast to decimal, for example decimal_from_double(round(x, 4), 4), or state `allow_float: "reason"` in the model
 
         ## select id, random() as r from d_silver.sales  (after reading)
         error: `random` has no single answer

@@ -275,7 +275,7 @@ fn a_model_whose_inputs_do_not_hold_the_columns_is_refused() {
           = hint: leave out `incremental`: no part of the model can be told, and it is computed in full
 
 
-        error: `d_gold.daily` cannot be computed by `day` alone: all of `d_silver.t` is read, since its rows are grouped, and not by a column of its own
+        error: `d_gold.daily` cannot be computed by `day` alone: all of `d_silver.t` is read, since its rows are grouped by `date_trunc('month', d_silver.t.day)`, and no column of it holds that
          --> domains/d/gold/daily.yaml:1:14
           |
         1 | incremental: { by: [day] }

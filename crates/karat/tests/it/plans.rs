@@ -505,3 +505,115 @@ fn a_table_that_is_read_whole_is_planned_by_what_changed() {
         "{told}"
     );
 }
+
+/// What `validate` says of a model, `plan` and `run` say, with its code, before the first run and after one.
+#[test]
+fn validate_plan_and_run_agree() {
+    let files = [
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\nsources:\n  landing: { type: files, path: landing }\n",
+        ),
+        (
+            "domains/d/domain.yaml",
+            "domain: d\nfeeds:\n  - { source: landing, name: o, mode: incremental, path: \"*.csv\" }\n",
+        ),
+        (
+            "domains/d/silver/t.yaml",
+            "from: landing.o\nselect: { id: cast(id as bigint), day: cast(day as date), v: \"cast(v as decimal(9,2))\" }\n",
+        ),
+        (
+            "domains/d/gold/g.sql",
+            "select id, day, v from d_silver.t\n",
+        ),
+        (
+            "domains/d/gold/h.sql",
+            "select count(*) as n from d_gold.g\n",
+        ),
+        (
+            "landing/a.csv",
+            "id,day,v\n1,2026-01-01,2\n2,2026-02-01,3.5\n",
+        ),
+    ];
+    let mistakes = [
+        (
+            "select id, stddev(v) as sd, avg(v) as a from d_silver.t group by id\n",
+            "{}\n",
+        ),
+        (
+            "select date_trunc('month', day) as month, sum(v) as v from d_silver.t group by 1\n",
+            "incremental: { by: [month] }\n",
+        ),
+        ("select id, v from d_silver.t where day > 'x'\n", "{}\n"),
+        ("select id, v from d_silver.t\n", "business_day: id\n"),
+        (
+            "select id, v from d_silver.t\n",
+            "checks: { c: { sql: \"select id from this where v > true\" } }\n",
+        ),
+    ];
+    let mut told = String::new();
+    for made_before in [false, true] {
+        for (sql, yaml) in mistakes {
+            let project = Project::of(&files);
+            if made_before {
+                project.run(0);
+            }
+            project.write("domains/d/gold/g.sql", sql);
+            project.write("domains/d/gold/g.yaml", yaml);
+            let validated = project.karat(&["validate"]);
+            let planned = foreseen(&project);
+            let (_, error) = planned.split_once("--- stderr\n").unwrap();
+            let (error, code) = error.split_once("--- exit ").unwrap();
+            assert_eq!((validated.code, code), (2, "2\n"), "{planned}");
+            assert!(
+                validated.stderr.contains(error.trim()),
+                "{}\n{error}",
+                validated.text()
+            );
+            if !made_before {
+                told += error;
+            }
+        }
+    }
+    expect![[r#"
+        error: the column `sd` holds doubles, which no model stores unasked
+         --> domains/d/gold/g.sql:1:25
+          |
+        1 | select id, stddev(v) as sd, avg(v) as a from d_silver.t group by id
+          |                         ^^
+          = hint: round and cast to decimal, for example decimal_from_double(round(x, 4), 4), or state `allow_float: "reason"` in the model
+        error: `d_gold.g` cannot be computed by `month` alone: all of `d_silver.t` is read, since its rows are grouped by `date_trunc('month', d_silver.t.day)`, and no column of it holds that
+         --> domains/d/gold/g.yaml:1:14
+          |
+        1 | incremental: { by: [month] }
+          |              ^^^^^^^^^^^^^^
+          = hint: leave out `incremental`: no part of the model can be told, and it is computed in full
+        error: `'x'` stands where date is needed, and cannot be read as one
+         --> domains/d/gold/g.sql:1:42
+          |
+        1 | select id, v from d_silver.t where day > 'x'
+          |                                          ^
+          = hint: a date is written 2026-01-31; to_date(text, format) reads others
+        error: `business_day: id` is a bigint: it must be a date or a timestamp
+         --> domains/d/gold/g.sql:1:1
+          |
+        1 | select id, v from d_silver.t
+          | ^
+          = hint: name a column that says to which day a row belongs
+        error: no comparison decimal(9,2) > boolean
+         --> domains/d/gold/g.yaml:1:21
+          |
+        1 | checks: { c: { sql: "select id from this where v > true" } }
+          |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = hint: a truth is compared with true and false, or is a condition by itself
+    "#]].assert_eq(&told);
+    // What is mended runs.
+    let project = Project::of(&files);
+    project.write(
+        "domains/d/gold/g.sql",
+        "select decimal_from_double(round(stddev(v), 4), 4) as sd from d_silver.t\n",
+    );
+    assert_eq!(project.karat(&["validate"]).code, 0);
+    project.run(0);
+    assert_eq!(project.rows("select sd from d_gold.g"), "sd\n1.0607\n");
+}
