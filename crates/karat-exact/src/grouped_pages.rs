@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
-    RecordBatch, RecordBatchOptions, UInt32Array, make_array, new_null_array,
+    RecordBatch, RecordBatchOptions, UInt32Array, make_array, new_empty_array, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{filter, filter_record_batch, prep_null_mask_filter, take};
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{
@@ -204,12 +204,19 @@ enum Slot {
 }
 
 impl Slot {
-    fn of(aggregate: &Aggregated) -> Result<Slot> {
-        let accumulator = aggregate.function.create_groups_accumulator()?;
-        if aggregate.filter.is_some() || aggregate.args.len() != 1 {
-            return Ok(Slot::Other(accumulator));
-        }
-        if !(accumulator.as_ref() as &dyn Any).is::<GroupedTotals>() {
+    fn of(aggregate: &Aggregated, schema: &Schema) -> Result<Slot> {
+        let mut accumulator = aggregate.function.create_groups_accumulator()?;
+        let is_sum = (accumulator.as_ref() as &dyn Any).is::<GroupedTotals>();
+        if aggregate.filter.is_some() || aggregate.args.len() != 1 || !is_sum {
+            // Groups have numbers here before they have rows. Without a filter DataFusion's accumulators take each numbered group for one
+            // that has had a value; after a filter, of no rows, they ask for each.
+            if !aggregate.args.is_empty() {
+                let args = aggregate.args.iter();
+                let args = args.map(|arg| Ok(new_empty_array(&arg.data_type(schema)?)));
+                let no_row = BooleanArray::new(BooleanBuffer::new_unset(0), None);
+                let args = args.collect::<Result<Vec<_>>>()?;
+                accumulator.update_batch(&args, &[], Some(&no_row), 0)?;
+            }
             return Ok(Slot::Other(accumulator));
         }
         match (accumulator as Box<dyn Any>).downcast::<GroupedTotals>() {
@@ -256,7 +263,7 @@ impl Part {
                             as_array[column.index()] = true;
                         }
                     }
-                    Slot::of(aggregate)?
+                    Slot::of(aggregate, &grouping.schema)?
                 }
             });
         }
