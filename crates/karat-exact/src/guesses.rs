@@ -29,6 +29,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use crate::common_parts::Once;
 use crate::ranges::{Range, number};
 
 /// The part of rows that a comparison with `=` leaves.
@@ -404,7 +405,8 @@ pub(crate) fn ranges_of(plan: &Arc<dyn ExecutionPlan>) -> Vec<Option<Range>> {
             .map(|(key, _)| of(key))
             .collect();
     }
-    let is_passed_on = plan.is::<RepartitionExec>() || plan.is::<CoalescePartitionsExec>();
+    let is_passed_on =
+        plan.is::<RepartitionExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<Once>();
     if is_passed_on { below } else { Vec::new() }
 }
 

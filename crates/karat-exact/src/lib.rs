@@ -20,6 +20,7 @@ mod checked;
 mod checksums;
 mod choices;
 mod collected;
+mod common_parts;
 mod conditions;
 mod conversion;
 mod damaged;

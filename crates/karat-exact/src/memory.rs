@@ -356,7 +356,8 @@ impl ExecutionPlan for HeldRows {
 
 /// What SQL calls the operator that asked for memory under this name.
 pub(crate) fn operator(consumer: &str) -> &'static str {
-    const OPERATORS: [(&str, &str); 17] = [
+    const OPERATORS: [(&str, &str); 18] = [
+        ("CommonPart", "a part that the query has more than once"),
         (
             "HashJoinInput",
             "a join, for the side that it looks rows up in,",

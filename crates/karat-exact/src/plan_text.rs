@@ -74,6 +74,7 @@ fn word(name: &str) -> String {
         "GlobalLimitExec" | "LocalLimitExec" => "limit",
         "FittingJoinExec" | "HashJoinExec" => "hash join",
         "HeldRowsExec" => "count memory",
+        "OnceExec" => "compute once",
         "NestedLoopJoinExec" => "nested-loop join",
         "PlaceholderRowExec" => "one row",
         "ProjectionExec" => "select",

@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::checked::{Checked, Clock, Operation};
+use crate::common_parts::{CommonParts, OncePlanner};
 use crate::conditions::Conditions;
 use crate::conversion::Rules;
 use crate::dictionary_aggregate::GroupOnCodes;
@@ -103,6 +104,7 @@ pub(crate) fn session_state(
         .with_analyzer_rules(analyzer_rules(rules))
         .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(physical_rules())
+        .with_query_planner(Arc::new(OncePlanner))
         .with_statistics_registry(StatisticsRegistry::with_providers(vec![Arc::new(Guesses)]))
         .with_expr_planners(planners)
         .with_type_planner(Arc::new(TypeNames))
@@ -189,6 +191,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     list.push(Arc::new(CountedWindows));
     list.push(Arc::new(YieldingJoins));
     list.push(Arc::new(ViewedTexts));
+    list.push(Arc::new(CommonParts));
     list
 }
 

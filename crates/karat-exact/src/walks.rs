@@ -142,6 +142,12 @@ pub(crate) trait WalkPlan: Sized {
         change: impl FnMut(Self) -> Result<Transformed<Self>>,
     ) -> Result<Transformed<Self>>;
 
+    /// `transform_down_with_subqueries`.
+    fn walk_down_with_subqueries(
+        self,
+        change: impl FnMut(Self) -> Result<Transformed<Self>>,
+    ) -> Result<Transformed<Self>>;
+
     /// `apply_with_subqueries`.
     fn walk_with_subqueries(
         &self,
@@ -171,6 +177,19 @@ impl WalkPlan for LogicalPlan {
             change: Change<'_, LogicalPlan>,
         ) -> Result<Transformed<LogicalPlan>> {
             plan.transform_up_with_subqueries(change)
+        }
+        walk(self, &mut change)
+    }
+
+    fn walk_down_with_subqueries(
+        self,
+        mut change: impl FnMut(Self) -> Result<Transformed<Self>>,
+    ) -> Result<Transformed<Self>> {
+        fn walk(
+            plan: LogicalPlan,
+            change: Change<'_, LogicalPlan>,
+        ) -> Result<Transformed<LogicalPlan>> {
+            plan.transform_down_with_subqueries(change)
         }
         walk(self, &mut change)
     }
