@@ -2,7 +2,7 @@
 //!
 //! Opened read-only; each plan and each read is one transaction, so that it sees one state of the database even while others write.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::decode::hex;
 use crate::pulse::Pulse;
 use crate::rows::{BATCH_ROWS, TextColumn, constant, epoch_bytes, internal, schema, too_large};
-use crate::text_order::{self, TextOrder};
+use crate::text_order::{self, Disorder, TextOrder};
 use crate::{
     Column, Cursor, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Inventory, Known, Lag, Load,
     Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig, SourceError,
@@ -601,20 +601,11 @@ fn rescued_cell(cell: ValueRef) -> Value {
     }
 }
 
-/// Texts that begin like `2026-10-29`, and those that do not; `{c}` is the column.
-const DATED: &str = "{c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'";
+/// Texts that do not begin like `2026-10-29`; `{c}` is the column.
 const UNDATED: &str =
     "{c} IS NOT NULL AND NOT {c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'";
 
-/// How a date with a time is written, as far as it decides whether the order of bytes is the order of time: what stands before the
-/// time, the zone after it, and where that is `Z` (which sorts after digits) how long it is; else `date`.
-const WRITING: &str = "CASE WHEN {c} NOT GLOB '????-??-??[ T][0-9][0-9]:[0-9][0-9]*' THEN 'date' ELSE substr({c}, 11, 1) || \
-    CASE WHEN {c} GLOB '*[Zz]' THEN substr({c}, -1) || length({c}) \
-    WHEN {c} GLOB '*[+-][0-9][0-9]:[0-9][0-9]' THEN substr({c}, -6) \
-    WHEN {c} GLOB '*[+-][0-9][0-9][0-9][0-9]' THEN substr({c}, -5) \
-    WHEN {c} GLOB '*[+-][0-9][0-9]' THEN substr({c}, -3) ELSE '' END END";
-
-/// The same as [`DATED`].
+/// The opposite of [`UNDATED`].
 fn begins_as_date(text: &str) -> bool {
     text.len() >= 10
         && text
@@ -627,7 +618,7 @@ fn begins_as_date(text: &str) -> bool {
             })
 }
 
-/// The texts of one [`WRITING`].
+/// The texts of one writing ([`text_order::written_time`]).
 fn written_so(writing: &str) -> String {
     let (separator, zone) = writing.split_at(1);
     match zone.split_at_checked(1) {
@@ -638,6 +629,45 @@ fn written_so(writing: &str) -> String {
             format!("{{c}} GLOB '??????????{separator}*{utc}' AND length({{c}}) = {length}")
         }
         Some(_) => format!("{{c}} GLOB '??????????{separator}*{zone}'"),
+    }
+}
+
+/// What the texts of a cursor are, as far as their order goes.
+#[derive(Default)]
+struct Texts {
+    /// How many begin like `2026-10-29`, and how many do not.
+    dates: u64,
+    others: u64,
+    /// How often each writing of a time is there ([`text_order::written_time`]).
+    writings: HashMap<String, u64>,
+    order: TextOrder,
+    /// The first text that is out of order, and why.
+    disorder: Option<(String, Disorder)>,
+    /// Whether one lies below the position.
+    is_below: bool,
+    /// The writing that was seen last, kept for the next.
+    last: String,
+}
+
+impl Texts {
+    fn see(&mut self, text: &str) {
+        match begins_as_date(text) {
+            true => self.dates += 1,
+            false => self.others += 1,
+        }
+        if text_order::written_time(text, &mut self.last) {
+            match self.writings.get_mut(&self.last) {
+                Some(count) => *count += 1,
+                None => {
+                    self.writings.insert(self.last.clone(), 1);
+                }
+            }
+        }
+        if self.disorder.is_none()
+            && let Some(disorder) = self.order.see(text)
+        {
+            self.disorder = Some((text.to_owned(), disorder));
+        }
     }
 }
 
@@ -841,6 +871,36 @@ impl Sqlite {
         })
     }
 
+    /// Reads all texts of a cursor, once: in SQL each question about them would be a pass of its own.
+    fn texts(
+        &self,
+        transaction: &Transaction,
+        table: &Table,
+        at: usize,
+        position: Option<&Cell>,
+    ) -> Result<Texts, SourceError> {
+        let fail = |e| self.fail(&cursor_of(&table.name), e);
+        let name = quoted(&table.columns[at].name);
+        let sql = format!(
+            "SELECT {name} FROM {} WHERE {name} IS NOT NULL",
+            quoted(&table.name)
+        );
+        let position = match position {
+            Some(Cell::Text(position)) => Some(position.as_bytes()),
+            _ => None,
+        };
+        let mut texts = Texts::default();
+        let mut statement = transaction.prepare(&sql).map_err(fail)?;
+        let mut rows = statement.query([]).map_err(fail)?;
+        while let Some(row) = rows.next().map_err(fail)? {
+            if let ValueRef::Text(text) = row.get_ref(0).map_err(fail)? {
+                texts.is_below |= position.is_some_and(|position| text < position);
+                texts.see(&String::from_utf8_lossy(text));
+            }
+        }
+        Ok(texts)
+    }
+
     /// The one way in which the times of a cursor are written; None if there are none. Where there are several, the order of the
     /// texts is not that of the times, and a later one could lie behind the position.
     fn writing(
@@ -848,30 +908,21 @@ impl Sqlite {
         transaction: &Transaction,
         table: &Table,
         at: usize,
+        texts: &Texts,
     ) -> Result<Option<String>, SourceError> {
-        let fail = |e| self.fail(&cursor_of(&table.name), e);
-        let name = quoted(&table.columns[at].name);
-        let sql = format!(
-            "SELECT w FROM (SELECT {} AS w FROM {} WHERE {name} IS NOT NULL) WHERE w <> 'date' GROUP BY w ORDER BY count(*) DESC, w LIMIT 2",
-            WRITING.replace("{c}", &name),
-            quoted(&table.name)
-        );
-        let mut statement = transaction.prepare(&sql).map_err(fail)?;
-        let mut found: Vec<String> = statement
-            .query_map([], |row| row.get(0))
-            .map_err(fail)?
-            .collect::<Result<_, _>>()
-            .map_err(fail)?;
-        if let [_, rarer] = &found[..] {
-            return Err(self.misplaced(
+        let mut found: Vec<(&String, &u64)> = texts.writings.iter().collect();
+        found.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        match found.as_slice() {
+            [] => Ok(None),
+            [(writing, _)] => Ok(Some((*writing).clone())),
+            [_, (rarer, _), ..] => Err(self.misplaced(
                 transaction,
                 table,
                 at,
                 &written_so(rarer),
                 "a time that is not written as the others (separator, zone or digits)",
-            ));
+            )),
         }
-        Ok(found.pop())
     }
 
     /// Refuses a cursor of texts whose order by bytes is not that of the numbers or times that they are: a later one would lie behind the
@@ -882,31 +933,11 @@ impl Sqlite {
         table: &Table,
         at: usize,
         position: Option<&Cell>,
+        texts: &mut Texts,
     ) -> Result<(), SourceError> {
-        let fail = |e| self.fail(&cursor_of(&table.name), e);
         let column = &table.columns[at].name;
         let name = quoted(column);
-        let mut order = TextOrder::default();
-        let mut is_below = false;
-        let position = match position {
-            Some(Cell::Text(position)) => Some(position),
-            _ => None,
-        };
-        let sql = format!(
-            "SELECT {name} FROM {} WHERE {name} IS NOT NULL",
-            quoted(&table.name)
-        );
-        let mut statement = transaction.prepare(&sql).map_err(fail)?;
-        let mut rows = statement.query([]).map_err(fail)?;
-        while let Some(row) = rows.next().map_err(fail)? {
-            let ValueRef::Text(text) = row.get_ref(0).map_err(fail)? else {
-                continue;
-            };
-            is_below |= position.is_some_and(|position| text < position.as_bytes());
-            let text = String::from_utf8_lossy(text);
-            let Some(disorder) = order.see(&text) else {
-                continue;
-            };
+        if let Some((text, disorder)) = texts.disorder.take() {
             let condition = format!("{{c}} GLOB '{}'", text_order::written_as(&text));
             let (like, view) = match disorder.is_time {
                 true => (
@@ -927,7 +958,11 @@ impl Sqlite {
                 .misplaced(transaction, table, at, &condition, &disorder.what)
                 .hint(hint));
         }
-        let Some(disorder) = position.filter(|_| is_below).and_then(|p| order.see(p)) else {
+        let position = match position {
+            Some(Cell::Text(position)) if texts.is_below => Some(position),
+            _ => None,
+        };
+        let Some(disorder) = position.and_then(|position| texts.order.see(position)) else {
             return Ok(());
         };
         Err(SourceError::new(
@@ -1040,23 +1075,19 @@ impl Sqlite {
         let is_timed = matches!(cursor.lag, Some(Lag::Time(_)));
         let mut holds_dates = false;
         let mut writing = None;
+        let before = from.map(Position::read);
+        let stored = before.as_ref().and_then(|p| cell_of(&p.value));
+        let mut texts = Texts::default();
         if kinds == 1 {
-            let dates = format!(
-                "SELECT count(*) FROM {from_table} WHERE {}",
-                DATED.replace("{c}", &name)
-            );
-            let others = format!(
-                "SELECT count(*) FROM {from_table} WHERE {}",
-                UNDATED.replace("{c}", &name)
-            );
-            holds_dates = is_timed || self.count(&transaction, &table.name, &dates)? > 0;
+            texts = self.texts(&transaction, &table, at, stored.as_ref())?;
+            holds_dates = is_timed || texts.dates > 0;
             // Where nothing looks like a date, the order of texts is meant.
-            if holds_dates && self.count(&transaction, &table.name, &others)? > 0 {
+            if holds_dates && texts.others > 0 {
                 return Err(misplaced(UNDATED, "no date"));
             }
         }
         if holds_dates {
-            writing = self.writing(&transaction, &table, at)?;
+            writing = self.writing(&transaction, &table, at, &texts)?;
         }
         let maximum: Cell = transaction
             .query_row(
@@ -1078,15 +1109,11 @@ impl Sqlite {
             let greatest = format!("{{c}} = (SELECT max({{c}} COLLATE BINARY) FROM {from_table})");
             return Err(misplaced(&greatest, "no date or time that karat reads"));
         }
-        let before = from.map(Position::read);
-        let position = before
-            .as_ref()
-            .and_then(|p| cell_of(&p.value))
-            .map(|position| of_kind(position, maximum.as_ref()));
+        let position = stored.map(|position| of_kind(position, maximum.as_ref()));
         if kinds == 1 {
             // A position among dates is held against how they are written, below.
             let position = position.as_ref().filter(|_| !holds_dates);
-            self.check_order(&transaction, &table, at, position)?;
+            self.check_order(&transaction, &table, at, position, &mut texts)?;
         }
 
         let mut planned = Planned::default();
@@ -1102,11 +1129,8 @@ impl Sqlite {
             let is_date = begins_as_date(text);
             let other_writing = match &writing {
                 Some(writing) if is_date => {
-                    let sql = format!("SELECT {}", WRITING.replace("{c}", "?1"));
-                    let of_position: String = transaction
-                        .query_row(&sql, [text], |row| row.get(0))
-                        .map_err(|e| self.fail(&cursor_of(&table.name), e))?;
-                    of_position != "date" && of_position != *writing
+                    let mut of_position = String::new();
+                    text_order::written_time(text, &mut of_position) && of_position != *writing
                 }
                 _ => false,
             };

@@ -73,6 +73,39 @@ impl TextOrder {
     }
 }
 
+/// How a date with a time is written, as far as it decides whether the order of bytes is the order of time: what stands before the time, the
+/// zone after it, and where that is `Z` (which sorts after digits) how long it is. False where it is no date with a time.
+pub(crate) fn written_time(text: &str, writing: &mut String) -> bool {
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let is = |at: usize, signs: &[u8]| bytes.get(at).is_some_and(|byte| signs.contains(byte));
+    let is_timed = is(4, b"-") && is(7, b"-") && is(10, b" T") && is(13, b":");
+    if !is_timed || ![11, 12, 14, 15].into_iter().all(digit) {
+        return false;
+    }
+    writing.clear();
+    writing.push(char::from(bytes[10]));
+    let ends = |form: &str| {
+        let from = bytes.len().checked_sub(form.len())?;
+        let fits = bytes[from..]
+            .iter()
+            .zip(form.bytes())
+            .all(|(byte, form)| match form {
+                b'9' => byte.is_ascii_digit(),
+                b'+' => matches!(byte, b'+' | b'-'),
+                sign => *byte == sign,
+            });
+        fits.then_some(from)
+    };
+    if let [.., utc @ (b'Z' | b'z')] = bytes {
+        writing.push(char::from(*utc));
+        writing.push_str(&text.chars().count().to_string());
+    } else if let Some(from) = ["+99:99", "+9999", "+99"].into_iter().find_map(ends) {
+        writing.push_str(&text[from..]);
+    }
+    true
+}
+
 fn counted(digits: usize) -> String {
     match digits {
         1 => "1 digit".to_owned(),
