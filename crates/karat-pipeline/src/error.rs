@@ -435,11 +435,7 @@ impl PipelineError {
             | Self::NotSigned { .. }
             | Self::Damaged { .. }
             | Self::MissingReceipt { .. } => 1,
-            Self::Receipt(
-                ReceiptError::PrivateKey
-                | ReceiptError::PublicKey { .. }
-                | ReceiptError::Rotation { .. },
-            ) => 2,
+            Self::Receipt(ReceiptError::PrivateKey | ReceiptError::PublicKey { .. }) => 2,
             Self::NoKey { .. } | Self::KeyNotTrusted { .. } => 4,
             Self::LostRace { .. } => 5,
             Self::FailedExpectation { .. }
