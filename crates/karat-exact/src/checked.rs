@@ -248,7 +248,7 @@ impl Checked {
     }
 
     /// Writes the call as SQL, given how its arguments are written.
-    fn write(&self, args: &[Expr], write: Write, out: &mut String) {
+    fn write(&self, args: &[Expr], write: WriteOperand, out: &mut String) {
         let name = self.sql_name();
         let operand = |index: usize, out: &mut String| {
             let Some(arg) = args.get(index) else {
@@ -751,7 +751,7 @@ fn micros_type(data_type: &DataType) -> DataType {
 }
 
 /// Writes an expression behind a text. Into one text all the way down: a text for each level would copy those below it.
-type Write = fn(&Expr, &mut String);
+type WriteOperand = fn(&Expr, &mut String);
 
 /// An expression as its author would write it.
 pub(crate) fn sql_text(expr: &Expr) -> String {

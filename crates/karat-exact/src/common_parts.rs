@@ -42,6 +42,7 @@ use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::ExactError;
+use crate::nodes::only;
 use crate::walks::{Walk, WalkPlan};
 
 /// Of the memory that a query has, the part that rows of common parts may take before they go to a file.
@@ -52,11 +53,11 @@ const BYTES_WITHOUT_LIMIT: usize = 512 << 20;
 /// The plan with its common parts marked.
 pub(crate) fn marked(plan: &LogicalPlan) -> Result<LogicalPlan> {
     let mut seen: HashMap<LogicalPlan, usize> = HashMap::new();
-    let mut repeats = false;
+    let mut recurs = false;
     plan.walk_with_subqueries(|node| {
         if matches!(node, LogicalPlan::RecursiveQuery(_)) {
             // Its parts are run again and again, each time over other rows.
-            repeats = true;
+            recurs = true;
             return Ok(TreeNodeRecursion::Stop);
         }
         if is_worth_it(node)? {
@@ -65,7 +66,7 @@ pub(crate) fn marked(plan: &LogicalPlan) -> Result<LogicalPlan> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     seen.retain(|_, count| *count > 1);
-    if repeats || seen.is_empty() {
+    if recurs || seen.is_empty() {
         return Ok(plan.clone());
     }
     // A part of a part occurs as often as that one, and says nothing of its own.
@@ -302,16 +303,10 @@ impl ExecutionPlan for Once {
 
     fn with_new_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Once::new(
-                self.number,
-                input,
-                Arc::clone(&self.rows),
-            ))),
-            _ => Err(ExactError::Internal("a common part is one plan".to_owned()).into()),
-        }
+        let rows = Arc::clone(&self.rows);
+        Ok(Arc::new(Once::new(self.number, only(children)?, rows)))
     }
 
     fn statistics_from_inputs(

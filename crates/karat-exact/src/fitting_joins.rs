@@ -43,6 +43,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::ExactError;
 use crate::given_rows::GivenRows;
+use crate::nodes::only;
 use crate::walks::Walk;
 
 /// A hash table's own bytes for each row, and the hashes while it is made.
@@ -564,12 +565,9 @@ impl ExecutionPlan for OnePartition {
 
     fn with_new_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(OnePartition::new(input, self.partition))),
-            _ => Err(ExactError::Internal("one partition is of one plan".to_owned()).into()),
-        }
+        Ok(Arc::new(OnePartition::new(only(children)?, self.partition)))
     }
 
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -37,9 +37,9 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, stream};
 
-use crate::error::ExactError;
 use crate::fitting_joins::{fitting, is_fitting, share};
 use crate::large_pages::LargePages;
+use crate::nodes::only;
 use crate::run_memory::RunMemory;
 use crate::window_pieces::WindowPieces;
 
@@ -323,12 +323,9 @@ impl ExecutionPlan for HeldRows {
 
     fn with_new_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(HeldRows::new(input))),
-            _ => Err(ExactError::Internal("held rows have one input".to_owned()).into()),
-        }
+        Ok(Arc::new(HeldRows::new(only(children)?)))
     }
 
     fn execute(

@@ -1,9 +1,22 @@
 //! Nodes of plans from their parts.
 
+use std::sync::Arc;
+
 use datafusion::common::{JoinConstraint, NullEquality, Result};
 use datafusion::logical_expr::{
     Aggregate, Expr, Filter, Join, JoinType, LogicalPlan, Projection, Sort, SortExpr, Window,
 };
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::error::ExactError;
+
+/// The input of an operator that has one.
+pub(crate) fn only(mut inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    match (inputs.pop(), inputs.is_empty()) {
+        (Some(input), true) => Ok(input),
+        _ => Err(ExactError::Internal("an operator of one input has others".to_owned()).into()),
+    }
+}
 
 /// These expressions of the rows.
 pub(crate) fn project(input: LogicalPlan, exprs: Vec<Expr>) -> Result<LogicalPlan> {

@@ -20,8 +20,8 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::error::ExactError;
 use crate::given_rows::GivenRows;
+use crate::nodes::only;
 
 /// Rows of a piece, unless one partition has more.
 const PIECE_ROWS: usize = 1 << 15;
@@ -87,12 +87,10 @@ impl ExecutionPlan for WindowPieces {
 
     fn with_new_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(window), true) => Ok(Arc::new(WindowPieces { window })),
-            _ => Err(ExactError::Internal("windows in pieces have one input".to_owned()).into()),
-        }
+        let window = only(children)?;
+        Ok(Arc::new(WindowPieces { window }))
     }
 
     fn execute(

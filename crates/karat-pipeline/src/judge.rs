@@ -1186,7 +1186,11 @@ pub(crate) fn ordered_by_text(silver: &Silver, selected: &Schema) -> Option<(Pla
     cdc.sequence_by.iter().find_map(|name| {
         let field = selected.field_with_name(name).ok()?;
         let column = silver.select.iter().find(|column| column.name == *name)?;
-        if !column.is_bare() || !matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+        let is_text = matches!(
+            field.data_type(),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        );
+        if !is_text || !column.is_bare() {
             return None;
         }
         let error = SqlError {

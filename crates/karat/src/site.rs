@@ -564,7 +564,7 @@ impl Interrupt {
 }
 
 /// Of each thread that plans: enough for the longest chain of operators that a text may have, also without optimisation.
-pub(crate) const STACK_BYTES: usize = 256 << 20;
+pub(crate) const STACK_BYTES: usize = 64 << 20;
 
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()

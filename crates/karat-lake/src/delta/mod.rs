@@ -76,7 +76,7 @@ impl DeltaLog {
         }))
     }
 
-    /// Checkpoints that say other than the commits up to them, by name, and what.
+    /// Files of the log that say other than the commits that they sum up, by name, and what.
     pub(crate) fn altered_summaries(&self) -> Result<Vec<(String, String)>, LakeError> {
         self.listing.altered_summaries()
     }
