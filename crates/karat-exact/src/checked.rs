@@ -89,6 +89,8 @@ pub(crate) enum Clock {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Operation {
     Arithmetic(Op),
+    /// Operators that bind alike, from left to right, each with the result so far and the next operand: what nesting says, without its levels.
+    Chain(Vec<Op>),
     Negate,
     Absolute,
     Round(Places),
@@ -194,6 +196,7 @@ impl Checked {
     pub(crate) fn sql_name(&self) -> &'static str {
         match &self.operation {
             Operation::Arithmetic(op) => op.symbol(),
+            Operation::Chain(ops) => ops.first().map_or("+", |op| op.symbol()),
             Operation::Negate => "-",
             Operation::Absolute => "abs",
             Operation::Round(Places::Round) => "round",
@@ -230,9 +233,9 @@ impl Checked {
     /// How tightly an operator binds; calls bind tightest.
     fn binds(&self) -> u8 {
         match &self.operation {
-            Operation::Arithmetic(Op::Mul | Op::Div | Op::Mod) => 3,
-            Operation::Arithmetic(Op::Add | Op::Sub)
-            | Operation::ShiftDays { .. }
+            Operation::Arithmetic(op) => op.binds(),
+            Operation::Chain(ops) => ops.first().map_or(4, |op| op.binds()),
+            Operation::ShiftDays { .. }
             | Operation::AddInterval { .. }
             | Operation::DaysBetween
             | Operation::Scalar(
@@ -284,6 +287,15 @@ impl Checked {
                 out.push_str("(- ");
                 operand(0, out);
                 out.push(')');
+            }
+            Operation::Chain(ops) => {
+                operand(0, out);
+                for (nth, op) in ops.iter().enumerate() {
+                    out.push(' ');
+                    out.push_str(op.symbol());
+                    out.push(' ');
+                    operand(nth + 1, out);
+                }
             }
             _ if self.binds() < 4 => {
                 operand(0, out);
@@ -346,6 +358,11 @@ impl Checked {
                 count(2, 2)?;
                 numbers::result_type(*op, &types[0], &types[1])
                     .map_err(|text| type_error(text, Some("cast the operands to numbers first")))
+            }
+            Operation::Chain(ops) => {
+                count(ops.len() + 1, ops.len() + 1)?;
+                let steps = chain_types(ops, types)?;
+                Ok(steps.last().unwrap_or(&types[0]).clone())
             }
             Operation::Negate | Operation::Absolute => {
                 count(1, 1)?;
@@ -610,6 +627,7 @@ impl Checked {
             Operation::Arithmetic(op) => {
                 numbers::arithmetic(*op, &args[0], &args[1], rows, out, rules.rounding)?
             }
+            Operation::Chain(ops) => chain(ops, args, rows, rules)?,
             // A null has no type, the answer has.
             Operation::Negate | Operation::Absolute if array(0)?.data_type().is_null() => {
                 Outcome::fine(new_null_array(out, rows))
@@ -831,6 +849,7 @@ impl ScalarUDFImpl for Checked {
     fn name(&self) -> &str {
         match &self.operation {
             Operation::Arithmetic(op) => op.function(),
+            Operation::Chain(_) => "karat_chain",
             Operation::Negate => "karat_negate",
             Operation::Absolute => "karat_abs",
             Operation::Round(Places::Round) => "karat_round",
@@ -962,6 +981,38 @@ impl ScalarUDFImpl for Checked {
         }
         Ok(ColumnarValue::Array(outcome.array))
     }
+}
+
+/// The type of each result of a chain.
+fn chain_types(ops: &[Op], types: &[DataType]) -> Result<Vec<DataType>> {
+    let mut steps: Vec<DataType> = Vec::with_capacity(ops.len());
+    for (op, next) in ops.iter().zip(types.iter().skip(1)) {
+        let so_far = steps.last().unwrap_or(&types[0]);
+        let step = numbers::result_type(*op, so_far, next)
+            .map_err(|text| type_error(text, Some("cast the operands to numbers first")))?;
+        steps.push(step);
+    }
+    Ok(steps)
+}
+
+fn chain(ops: &[Op], args: &[ColumnarValue], rows: usize, rules: Rules) -> Result<Outcome> {
+    let types: Vec<DataType> = args.iter().map(ColumnarValue::data_type).collect();
+    let mut so_far = args[0].clone();
+    let (mut failed, mut why) = (None, Why::Conversion);
+    for ((op, next), out) in ops.iter().zip(&args[1..]).zip(chain_types(ops, &types)?) {
+        let step = numbers::arithmetic(*op, &so_far, next, rows, &out, rules.rounding)?;
+        if failed.is_none() {
+            why = step.why;
+        }
+        // What has failed is null from here on.
+        failed = union_failed(failed, step.failed);
+        so_far = ColumnarValue::Array(step.array);
+    }
+    Ok(Outcome {
+        array: so_far.to_array(rows)?,
+        failed,
+        why,
+    })
 }
 
 /// Integers as doubles that are equal to them.

@@ -534,6 +534,13 @@ fn key_of_plan(expr: &Expr, full: bool) -> String {
                 return listed(call.func.name(), args);
             };
             match (&checked.operation, call.args.as_slice()) {
+                (Operation::Chain(ops), [first, rest @ ..]) => {
+                    ops.iter()
+                        .zip(rest)
+                        .fold(key_of_plan(first, full), |so_far, (op, next)| {
+                            format!("({so_far}{}{})", op.symbol(), key_of_plan(next, full))
+                        })
+                }
                 (Operation::Negate, [one]) => format!("-{}", key_of_plan(one, full)),
                 (
                     Operation::Arithmetic(_)

@@ -105,6 +105,15 @@ impl Op {
             Op::IntDiv => "karat_div",
         }
     }
+
+    /// How tightly it binds: products before sums; a call binds tightest.
+    pub(crate) fn binds(self) -> u8 {
+        match self {
+            Op::Add | Op::Sub => 2,
+            Op::Mul | Op::Div | Op::Mod => 3,
+            Op::IntDiv => 4,
+        }
+    }
 }
 
 /// What arithmetic sees of a type.

@@ -190,6 +190,39 @@ fn comparison(op: &Operator) -> Option<Comparison> {
     })
 }
 
+/// Levels of a chain of operators that stand in each other.
+const NESTED: usize = 24;
+
+fn chain_of(expr: &Expr) -> Option<&[Op]> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    match &call.func.inner().downcast_ref::<Checked>()?.operation {
+        Operation::Chain(ops) => Some(ops),
+        _ => None,
+    }
+}
+
+/// Whether an expression is a chain of as many levels as may be, all of operators that bind as this one.
+fn is_deep(mut expr: &Expr, op: Op) -> bool {
+    for _ in 0..NESTED {
+        let Expr::ScalarFunction(call) = expr else {
+            return false;
+        };
+        match (
+            call.func.inner().downcast_ref::<Checked>(),
+            call.args.first(),
+        ) {
+            (Some(checked), Some(first)) => match checked.operation {
+                Operation::Arithmetic(inner) if inner.binds() == op.binds() => expr = first,
+                _ => return false,
+            },
+            _ => return false,
+        }
+    }
+    op.binds() < 4
+}
+
 /// Plans the operators of SQL; first in line.
 #[derive(Debug)]
 pub(crate) struct Operators {
@@ -199,6 +232,25 @@ pub(crate) struct Operators {
 impl Operators {
     fn call(&self, operation: Operation, args: Vec<Expr>) -> Expr {
         Checked::new(operation, self.rules, 0).call(args)
+    }
+
+    /// `left op right`, where `left` may be a long chain of operators that bind as `op` does: its levels are nested up to [`NESTED`], the
+    /// further ones are one call. DataFusion names each level anew by all that is below it, which takes time by the cube of the levels.
+    fn chained(&self, op: Op, left: Expr, right: Expr) -> Expr {
+        let mut args = vec![left];
+        let operation = match chain_of(&args[0]) {
+            Some(ops) if ops.iter().all(|inner| inner.binds() == op.binds()) => {
+                let ops = ops.iter().copied().chain([op]).collect();
+                if let Expr::ScalarFunction(call) = args.remove(0) {
+                    args = call.args;
+                }
+                Operation::Chain(ops)
+            }
+            _ if is_deep(&args[0], op) => Operation::Chain(vec![op]),
+            _ => Operation::Arithmetic(op),
+        };
+        args.push(right);
+        self.call(operation, args)
     }
 
     fn arithmetic(
@@ -217,9 +269,7 @@ impl Operators {
         if number(&l).is_some() && number(&r).is_some() {
             crate::numbers::result_type(op, &l, &r)
                 .map_err(|text| at(place, type_error(text, None)))?;
-            return Ok(Some(
-                self.call(Operation::Arithmetic(op), vec![left, right]),
-            ));
+            return Ok(Some(self.chained(op, left, right)));
         }
         let date = |t: &DataType| *t == DataType::Date32;
         Ok(Some(match (&l, &r) {

@@ -1166,7 +1166,7 @@ fn chains_of_operators_are_long() {
         ("select n from t where", chain("n <> '1'", 700, " and ")),
         (
             "select",
-            format!("{} as s from t", chain("cast(n as int)", 60, " + ")),
+            format!("{} as s from t", chain("cast(n as int)", 700, " + ")),
         ),
         ("select n from t where", chain("n = '1'", 5_002, " or ")),
     ] {
@@ -1190,10 +1190,10 @@ fn chains_of_operators_are_long() {
         7
         (2 rows)
         --- exit 0
-          s
-         60
-        120
-        420
+           s
+         700
+        1400
+        4900
         (3 rows)
         --- exit 0
         --- stderr
