@@ -162,6 +162,30 @@ impl Checked {
         }
     }
 
+    /// Whether it fails only where a result is too large for its type.
+    pub(crate) fn only_overflows(&self) -> bool {
+        let grows = |op: &Op| matches!(op, Op::Add | Op::Sub | Op::Mul);
+        match &self.operation {
+            Operation::Arithmetic(op) => grows(op),
+            Operation::Chain(ops) => ops.iter().all(grows),
+            Operation::Negate | Operation::ShiftDays { .. } | Operation::AddInterval { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Why it fails on rows of these operands, where that is the same for all of them.
+    pub(crate) fn only_reason(&self, args: &[ColumnarValue]) -> Option<Why> {
+        let Operation::Cast { to, .. } = &self.operation else {
+            return None;
+        };
+        let from = args.first()?.data_type();
+        let is_text = matches!(
+            from,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        );
+        conversion::not_a(to).filter(|_| is_text)
+    }
+
     pub(crate) fn is_proven(&self) -> bool {
         self.proven
     }

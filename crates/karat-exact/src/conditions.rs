@@ -24,7 +24,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 
-use crate::checked::sql_text;
+use crate::checked::{Checked, sql_text};
 use crate::error::ExactError;
 use crate::rows::{Node, Nodes, can_fail};
 use crate::walks::Walk;
@@ -201,6 +201,8 @@ fn conjuncts(
             all.push(part);
         }
     }
+    // An ordinary plan that fails is none, so that what hardly ever fails may be a join's key.
+    all.extend(inside.iter().filter(|part| is_key_of_sums(part)).cloned());
     if let Some(condition) = conjunction(inside.clone()) {
         all.push(match inside.len() {
             1 => replaced(condition, schema, config)?.data,
@@ -341,6 +343,44 @@ impl OptimizerRule for Conditions {
             other => Ok(Transformed::no(other)),
         }
     }
+}
+
+/// Whether a condition is an equality of two tables, and can fail only where a sum or product of their columns is too large: `a.n = b.n + 1`.
+fn is_key_of_sums(part: &Expr) -> bool {
+    let Expr::BinaryExpr(BinaryExpr {
+        left,
+        op: Operator::Eq,
+        right,
+    }) = part
+    else {
+        return false;
+    };
+    let table_of = |side: &Expr| {
+        let columns = side.column_refs();
+        let mut tables = columns.iter().map(|column| column.relation.clone());
+        let first = tables.next().flatten()?;
+        tables
+            .all(|other| other.as_ref() == Some(&first))
+            .then_some(first)
+    };
+    let (Some(l), Some(r)) = (table_of(left), table_of(right)) else {
+        return false;
+    };
+    let fails_otherwise = |side: &Expr| {
+        side.has(|e| {
+            Ok(match e {
+                // A cast that could fail is one of ours.
+                Expr::Column(_) | Expr::Literal(..) | Expr::Cast(_) => false,
+                Expr::ScalarFunction(call) => {
+                    let checked = call.func.inner().downcast_ref::<Checked>();
+                    !checked.is_some_and(Checked::only_overflows)
+                }
+                _ => true,
+            })
+        })
+        .unwrap_or(true)
+    };
+    l != r && can_fail(part) && !fails_otherwise(left) && !fails_otherwise(right)
 }
 
 /// The predicate with its conditions taken apart and made again; none if that changes nothing.

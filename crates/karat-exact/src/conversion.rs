@@ -537,16 +537,20 @@ pub(crate) const NUMBER: &str = "number that fits";
 
 fn from_text(array: &StringArray, to: &DataType, rules: Rules) -> Result<Outcome, ExactError> {
     let read = read_text(array, to, rules)?;
-    // An instant may fall where its zone has none.
-    let why = match to {
-        DataType::Boolean => Why::NotA("boolean"),
-        DataType::Date32 => Why::NotA("date"),
-        DataType::Time64(_) => Why::NotA("time"),
-        DataType::Timestamp(_, None) => Why::NotA("timestamp"),
-        number if number.is_numeric() => Why::NotA(NUMBER),
-        _ => read.why,
-    };
+    let why = not_a(to).unwrap_or(read.why);
     Ok(Outcome { why, ..read })
+}
+
+/// Why a text is no value of a type, where there is one reason alone: an instant may fall where its zone has none.
+pub(crate) fn not_a(to: &DataType) -> Option<Why> {
+    Some(Why::NotA(match to {
+        DataType::Boolean => "boolean",
+        DataType::Date32 => "date",
+        DataType::Time64(_) => "time",
+        DataType::Timestamp(_, None) => "timestamp",
+        number if number.is_numeric() => NUMBER,
+        _ => return None,
+    }))
 }
 
 fn read_text(array: &StringArray, to: &DataType, rules: Rules) -> Result<Outcome, ExactError> {

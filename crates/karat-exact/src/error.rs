@@ -260,7 +260,8 @@ impl ExactError {
     }
 
     fn other(text: &str) -> ExactError {
-        if text.contains("regex parse error") {
+        if text.contains("regex parse error") || text.contains("Regular expression did not compile")
+        {
             return ExactError::Domain("regexp_like".into());
         }
         if let Some((_, call)) = text.split_once("`retract_batch` is not implemented: ") {

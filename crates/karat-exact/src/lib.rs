@@ -47,6 +47,7 @@ mod guesses;
 mod held_back;
 mod intervals;
 mod join_order;
+mod joined_groups;
 mod keys;
 mod large_pages;
 mod latest;

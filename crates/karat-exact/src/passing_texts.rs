@@ -1,7 +1,8 @@
 //! Texts that a join only passes on to a grouping travel as views: joining gathers columns row by row, and a view of a text is copied
 //! where the text itself would be, letter by letter, for each row that it meets.
 //!
-//! Only what names the column and nothing else lies on its way, so that no expression sees another type than before.
+//! Only what names the column and nothing else lies on its way, so that no expression sees another type than before. Above a condition on
+//! the rows of a table they become views, too: what it makes of them stays as it was.
 
 use std::sync::Arc;
 
@@ -53,13 +54,11 @@ impl OptimizerRule for PassingTexts {
 fn with_views(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let mut input = Arc::clone(&aggregate.input);
     let mut changed = false;
-    for key in &aggregate.group_expr {
-        // Sets of groups are left alone.
-        let Expr::Column(column) = key else {
-            return Ok(None);
+    for at in 0..aggregate.group_expr.len() {
+        let Some(column) = key_alone(aggregate, at)? else {
+            continue;
         };
-        let is_text = *input.schema().data_type(column)? == DataType::Utf8;
-        if !is_text || names_it(&aggregate.aggr_expr, input.schema(), column)? {
+        if *input.schema().data_type(column)? != DataType::Utf8 {
             continue;
         }
         if let Some(carried) = carry(&input, column, false)? {
@@ -88,6 +87,25 @@ fn with_views(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     )?)))
 }
 
+/// The column that a key of groups is, if nothing else of the grouping reads it.
+fn key_alone(aggregate: &Aggregate, at: usize) -> Result<Option<&Column>> {
+    let keys = &aggregate.group_expr;
+    // Sets of groups are left alone.
+    if keys.iter().any(|key| matches!(key, Expr::GroupingSet(_))) {
+        return Ok(None);
+    }
+    let Some(column) = keys.get(at).and_then(column_below) else {
+        return Ok(None);
+    };
+    let others = keys.iter().enumerate();
+    let others = others.filter(|(other, _)| *other != at).map(|(_, key)| key);
+    let others = others.chain(&aggregate.aggr_expr);
+    Ok(match names_it(others, aggregate.input.schema(), column)? {
+        true => None,
+        false => Some(column),
+    })
+}
+
 /// The plan with one of its columns as views from its scan on; none if something on the way reads it, or if it passes no join.
 fn carry(plan: &LogicalPlan, column: &Column, joined: bool) -> Result<Option<LogicalPlan>> {
     let at = plan.schema().index_of_column(column)?;
@@ -109,6 +127,17 @@ fn carry(plan: &LogicalPlan, column: &Column, joined: bool) -> Result<Option<Log
             let changed = Projection::try_new(projection.expr.clone(), Arc::new(input))?;
             Ok(Some(LogicalPlan::Projection(changed)))
         }
+        LogicalPlan::Aggregate(aggregate) => {
+            let Some(source) = key_alone(aggregate, at)? else {
+                return Ok(None);
+            };
+            let Some(input) = carry(&aggregate.input, source, joined)? else {
+                return Ok(None);
+            };
+            let keys = aggregate.group_expr.clone();
+            let grouped = Aggregate::try_new(Arc::new(input), keys, aggregate.aggr_expr.clone())?;
+            Ok(Some(LogicalPlan::Aggregate(grouped)))
+        }
         LogicalPlan::SubqueryAlias(alias) => {
             let source = Column::from(alias.input.schema().qualified_field(at));
             let Some(input) = carry(&alias.input, &source, joined)? else {
@@ -119,7 +148,11 @@ fn carry(plan: &LogicalPlan, column: &Column, joined: bool) -> Result<Option<Log
         }
         LogicalPlan::Filter(filter) => {
             if names_it([&filter.predicate], filter.input.schema(), column)? {
-                return Ok(None);
+                // [`crate::viewed_texts`] reads them as views where the condition can do with views.
+                return match joined && matches!(*filter.input, LogicalPlan::TableScan(_)) {
+                    true => as_view(plan, at).map(Some),
+                    false => Ok(None),
+                };
             }
             let Some(input) = carry(&filter.input, column, joined)? else {
                 return Ok(None);
@@ -128,17 +161,20 @@ fn carry(plan: &LogicalPlan, column: &Column, joined: bool) -> Result<Option<Log
                 .map(Some)
         }
         LogicalPlan::Join(join) => {
-            let plain = matches!(
-                join.join_type,
-                JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
-            );
-            if !plain || names_it(&plan.expressions(), plan.schema(), column)? {
+            if names_it(&plan.expressions(), plan.schema(), column)? {
                 return Ok(None);
             }
             let left = join.left.schema().fields().len();
-            let (side, at) = match at < left {
-                true => (0, at),
-                false => (1, at - left),
+            let (side, at) = match join.join_type {
+                JoinType::RightSemi | JoinType::RightAnti => (1, at),
+                JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
+                    if at >= left =>
+                {
+                    (1, at - left)
+                }
+                // What is no column of a side is whether a row has another one.
+                _ if at >= left => return Ok(None),
+                _ => (0, at),
             };
             let mut sides = [&join.left, &join.right].map(|side| side.as_ref().clone());
             let source = Column::from(sides[side].schema().qualified_field(at));
@@ -149,21 +185,21 @@ fn carry(plan: &LogicalPlan, column: &Column, joined: bool) -> Result<Option<Log
             plan.with_new_exprs(plan.expressions(), sides.to_vec())
                 .map(Some)
         }
-        LogicalPlan::TableScan(_) if joined => {
-            let columns: Vec<Expr> = plan
-                .schema()
-                .iter()
-                .enumerate()
-                .map(|(nth, (qualifier, field))| {
-                    let target = (nth == at).then_some(DataType::Utf8View);
-                    column_as(qualifier.cloned(), field.name(), target)
-                })
-                .collect();
-            let changed = Projection::try_new(columns, Arc::new(plan.clone()))?;
-            Ok(Some(LogicalPlan::Projection(changed)))
-        }
+        LogicalPlan::TableScan(_) if joined => as_view(plan, at).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The rows of a plan, one of their columns as views.
+fn as_view(plan: &LogicalPlan, at: usize) -> Result<LogicalPlan> {
+    let columns = plan.schema().iter().enumerate();
+    let columns = columns.map(|(nth, (qualifier, field))| {
+        let target = (nth == at).then_some(DataType::Utf8View);
+        column_as(qualifier.cloned(), field.name(), target)
+    });
+    let columns = columns.collect();
+    let projection = Projection::try_new(columns, Arc::new(plan.clone()))?;
+    Ok(LogicalPlan::Projection(projection))
 }
 
 /// A column under its own name, as it is or in another type.

@@ -945,6 +945,12 @@ fn why_each(
     code: i32,
 ) -> Result<Failed, ExactError> {
     let mut codes = Failed::none(rows);
+    if let Some(why) = checked.only_reason(args) {
+        for row in mask.set_indices() {
+            codes.set(row, code_of(code, why));
+        }
+        return Ok(codes);
+    }
     for row in mask.set_indices() {
         let one: Vec<ColumnarValue> = args
             .iter()

@@ -29,6 +29,7 @@ use crate::functions::{self, Registry};
 use crate::guesses::Guesses;
 use crate::held_back::held_back;
 use crate::join_order::JoinOrder;
+use crate::joined_groups::JoinedGroups;
 use crate::latest::FirstRows;
 use crate::memory::CountedWindows;
 use crate::numbers::Rounding;
@@ -183,6 +184,11 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
             *rule = Arc::new(ScanFilters);
         }
     }
+    let selected = list
+        .iter()
+        .position(|rule| rule.name() == "join_selection")
+        .map_or(list.len(), |at| at + 1);
+    list.insert(selected, Arc::new(JoinedGroups));
     let check = list
         .iter()
         .position(|rule| rule.name() == "SanityCheckPlan")

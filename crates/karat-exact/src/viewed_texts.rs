@@ -2,7 +2,7 @@
 //! it would be copied for each row, and most texts differ in the length and the four letters that a view has of them. The rows that are
 //! left have texts again.
 //!
-//! The same where a scan makes views of all that it reads of a column ([`crate::passing_texts`]).
+//! The same where a scan, or who takes the rows that are left, makes views of all that is read of a column ([`crate::passing_texts`]).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,27 +63,60 @@ impl PhysicalOptimizerRule for ViewedTexts {
 }
 
 fn viewed(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let Some(filter) = node.downcast_ref::<FilterExec>() else {
-        let Some(scan) = Scan::of(node) else {
+    if let Some(above) = node.downcast_ref::<ProjectionExec>() {
+        let Some(filter) = above.input().downcast_ref::<FilterExec>() else {
             return Ok(None);
         };
-        let views = scan.views(&BTreeSet::new());
-        return match views.is_empty() {
-            true => Ok(None),
-            false => scan.with(&views).map(Some),
+        return match viewed_rows(filter, &taken_as_views(above))? {
+            Some(below) => put_together(above, below).map(Some),
+            None => Ok(None),
         };
+    }
+    if let Some(filter) = node.downcast_ref::<FilterExec>() {
+        return viewed_rows(filter, &BTreeSet::new());
+    }
+    let Some(scan) = Scan::of(node) else {
+        return Ok(None);
     };
+    let views = scan.views(&BTreeSet::new());
+    match views.is_empty() {
+        true => Ok(None),
+        false => scan.with(&views).map(Some),
+    }
+}
+
+/// The columns of its input that a projection takes as views, and not otherwise.
+fn taken_as_views(projection: &ProjectionExec) -> BTreeSet<usize> {
+    let (mut views, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for output in projection.expr() {
+        match viewed_column(&output.expr) {
+            Some(column) => {
+                views.insert(column.index());
+            }
+            None => others.extend(collect_columns(&output.expr).iter().map(Column::index)),
+        }
+    }
+    views.difference(&others).copied().collect()
+}
+
+/// The rows of a file that a condition leaves: what it only compares, or who takes them has as views, is read as views.
+fn viewed_rows(
+    filter: &FilterExec,
+    taken: &BTreeSet<usize>,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(scan) = Scan::of(filter.input()) else {
         return Ok(None);
     };
     let predicate = filter.predicate();
     let mut asked = Asked::default();
     asked.see(predicate);
-    let compared: BTreeSet<usize> = asked
-        .compared
-        .difference(&asked.otherwise)
-        .copied()
-        .collect();
+    let taken = taken.iter().map(|at| match filter.projection() {
+        Some(projection) => projection[*at],
+        None => *at,
+    });
+    let mut compared: BTreeSet<usize> = taken.collect();
+    compared.extend(&asked.compared);
+    compared.retain(|at| !asked.otherwise.contains(at));
     let views = scan.views(&compared);
     if views.is_empty() {
         return Ok(None);
@@ -117,6 +150,60 @@ fn as_before(before: &FilterExec, now: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn
     });
     let columns: Vec<(Arc<dyn PhysicalExpr>, String)> = columns.collect();
     Ok(Arc::new(ProjectionExec::try_new(columns, now)?))
+}
+
+/// A projection over new rows of the same types: what they have as a text again and it takes as a view stays a view.
+fn put_together(
+    above: &ProjectionExec,
+    below: Arc<dyn ExecutionPlan>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let of_outputs = |outputs: &[ProjectionExpr]| -> Option<Vec<(Arc<dyn PhysicalExpr>, String)>> {
+        let again = below.downcast_ref::<ProjectionExec>()?;
+        let views = again.input().schema();
+        let outputs = outputs.iter().map(|output| {
+            let (column, as_view) = match column_of(&output.expr) {
+                Some(column) => (column, false),
+                None => (viewed_column(&output.expr)?, true),
+            };
+            let expr = &again.expr()[column.index()].expr;
+            let text = expr.downcast_ref::<CastExpr>().map(CastExpr::expr);
+            let view = text.and_then(column_of).filter(|view| {
+                as_view && *views.field(view.index()).data_type() == DataType::Utf8View
+            });
+            let expr: Arc<dyn PhysicalExpr> = match (view, as_view) {
+                (Some(view), _) => Arc::new(view.clone()),
+                (None, true) => Arc::new(CastExpr::new(Arc::clone(expr), DataType::Utf8View, None)),
+                (None, false) => Arc::clone(expr),
+            };
+            Some((expr, output.alias.clone()))
+        });
+        outputs.collect()
+    };
+    match (
+        of_outputs(above.expr()),
+        below.downcast_ref::<ProjectionExec>(),
+    ) {
+        (Some(outputs), Some(again)) => {
+            let input = Arc::clone(again.input());
+            let fields = input.schema();
+            let are_all = outputs.len() == fields.fields().len();
+            let as_they_are = outputs.iter().enumerate().all(|(at, (expr, name))| {
+                column_of(expr).is_some_and(|column| column.index() == at)
+                    && name == fields.field(at).name()
+            });
+            match are_all && as_they_are {
+                true => Ok(input),
+                false => Ok(Arc::new(ProjectionExec::try_new(outputs, input)?)),
+            }
+        }
+        _ => {
+            let outputs = above.expr().iter();
+            let outputs: Vec<_> = outputs
+                .map(|output| (Arc::clone(&output.expr), output.alias.clone()))
+                .collect();
+            Ok(Arc::new(ProjectionExec::try_new(outputs, below)?))
+        }
+    }
 }
 
 /// A scan of Parquet files and what it makes of their columns.

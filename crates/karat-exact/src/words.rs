@@ -55,6 +55,20 @@ pub(crate) fn in_our_words(text: &str) -> Told {
             "write substr(text, start, length), the first letter is 1",
         );
     }
+    if let Some(rest) = after("Cannot find column with position ") {
+        let mut numbers = rest.split(" in SELECT clause. Valid columns: 1 to ");
+        let (asked, most) = (numbers.next(), numbers.next());
+        return told(
+            Name,
+            format!(
+                "`group by {}` counts columns, and there {} {}",
+                asked.unwrap_or_default(),
+                if most == Some("1") { "is" } else { "are" },
+                most.unwrap_or_default(),
+            ),
+            "group by a name",
+        );
+    }
     if let Some(rest) = after("Order by column out of bounds, specified: ") {
         let mut numbers = rest.split(", max: ");
         let (asked, most) = (numbers.next(), numbers.next());

@@ -82,6 +82,41 @@ impl Reading {
     }
 }
 
+/// What is read otherwise since then of the deliveries that were there: those of paths that were delivered again, and copies of what they
+/// were, which stand on their own now (B4).
+pub fn read_otherwise(before: &Reading, now: &Reading) -> Vec<String> {
+    let mut gone = BTreeSet::new();
+    let mut back = BTreeSet::new();
+    for delivery in &before.objects {
+        match (before.reads(delivery), now.reads(delivery)) {
+            (true, false) => gone.insert(&delivery.0),
+            (false, true) => back.insert(&delivery.0),
+            _ => continue,
+        };
+    }
+    let named = |paths: &BTreeSet<&String>| {
+        let first = paths.first().map_or("", |path| path.as_str());
+        match paths.len() {
+            1 => format!("`{first}`"),
+            all => format!("`{first}` and {} more", all - 1),
+        }
+    };
+    let mut told = Vec::new();
+    if !gone.is_empty() {
+        told.push(format!(
+            "delivered again: {}; the rows that it had before are no longer read",
+            named(&gone)
+        ));
+    }
+    if !back.is_empty() {
+        told.push(format!(
+            "so far a copy of another file, and read for itself since that one was delivered again: {}; if its rows are no longer true, have it delivered again, too, without them",
+            named(&back)
+        ));
+    }
+    told
+}
+
 /// Full loads of files whose order mark came again in a later load (B4): a part more, or the same path with new content.
 pub fn superseded_loads(epochs: &Epochs, up_to: i64) -> BTreeSet<i64> {
     let mut newest: BTreeMap<&str, i64> = BTreeMap::new();

@@ -1252,7 +1252,8 @@ impl Loader<'_> {
                 Ok(())
             })?;
             let counts = state.counts();
-            let deleted = state.forget_unseen();
+            let deleted = state.fewer();
+            state.forget_unseen();
             let changes = Changes {
                 kept: counts.new_in_the_end,
                 repeated: counts.repeated,
@@ -1988,7 +1989,7 @@ impl Landing {
             landed.deleted = gone.num_rows() as u64;
             let is_new = diff.counts().new_in_the_end > 0;
             landed.changes_a_key = Some(is_new || landed.deleted > 0);
-            if let Err(error) = self.check_deletes(rows_read, landed.deleted) {
+            if let Err(error) = self.check_deletes(rows_read, diff.fewer()) {
                 writer.abort();
                 return Err(error);
             }

@@ -40,16 +40,17 @@ pub const RULE_SEQUENCE_TIE: &str = "sequence_tie";
 /// Whether a person may let a row go on that breaks this rule: not where a value that the row needs does not exist, nor where its place
 /// among the events of its key is not known (C3).
 pub fn can_be_waived(rule: &str) -> bool {
-    ![
-        RULE_EXPRESSION,
-        RULE_KEY_NULL,
-        RULE_SEQUENCE_NULL,
-        RULE_VALID_FROM_NULL,
-        RULE_VALID_FROM_ORDER,
-        RULE_SEQUENCE_TIE,
-    ]
-    .contains(&rule)
+    rule != RULE_EXPRESSION && !RULES_OF_EVENTS.contains(&rule)
 }
+
+/// The built-in rules of AUTO CDC, which no model restates.
+pub const RULES_OF_EVENTS: [&str; 5] = [
+    RULE_KEY_NULL,
+    RULE_SEQUENCE_NULL,
+    RULE_VALID_FROM_NULL,
+    RULE_VALID_FROM_ORDER,
+    RULE_SEQUENCE_TIE,
+];
 
 /// Address columns that travel with an event so that a tie can be quarantined.
 pub const ADDRESS: &[&str] = &["_object", "_delivery", "_row"];
@@ -168,6 +169,8 @@ pub struct Judge {
     kept: SchemaRef,
     payload: Vec<String>,
     null_values: Vec<String>,
+    /// Of events of a full feed, its `key`: a load that has no row any more with a null in it says so with a delete, which is of no key.
+    key_of_loads: Vec<String>,
     trim: bool,
     code: String,
 }
@@ -436,6 +439,10 @@ impl Judge {
             kept: Arc::new(Schema::new(kept_fields)),
             payload,
             null_values: feed.null_values.clone(),
+            key_of_loads: match (feed.mode, &silver.auto_cdc) {
+                (Mode::Full, Some(_)) => feed.key.clone(),
+                _ => Vec::new(),
+            },
             trim: silver.trim,
             code: code.to_owned(),
         })
@@ -594,6 +601,16 @@ impl Judge {
             let read = reading.loads_read(integers(&batch, "_epoch")?);
             counts.superseded += (read.len() - read.true_count()) as u64;
             batch = filter_record_batch(&batch, &read).map_err(arrow_error)?;
+        }
+        if !self.key_of_loads.is_empty() {
+            let op = texts(&batch, "_op")?;
+            let keys = self.key_of_loads.iter();
+            let keys: Vec<&ArrayRef> = keys.filter_map(|key| batch.column_by_name(key)).collect();
+            let of_a_key: BooleanArray = (0..batch.num_rows())
+                .map(|row| Some(op.value(row) != "D" || keys.iter().all(|key| key.is_valid(row))))
+                .collect();
+            counts.superseded += (of_a_key.len() - of_a_key.true_count()) as u64;
+            batch = filter_record_batch(&batch, &of_a_key).map_err(arrow_error)?;
         }
         if reading.left_out.is_empty() {
             return Ok(batch);
@@ -1190,7 +1207,7 @@ pub(crate) fn ordered_by_text(silver: &Silver, selected: &Schema) -> Option<(Pla
             field.data_type(),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
         );
-        if !is_text || !column.is_bare() {
+        if !is_text || !column.is_text_of_one() {
             return None;
         }
         let error = SqlError {

@@ -21,7 +21,7 @@ pub struct DiffCounts {
     pub changed: u64,
     /// Rows equal to the state before.
     pub unchanged: u64,
-    /// Keys that the load no longer has.
+    /// Rows that say that the load no longer has a key, or rows of a key with a null in it.
     pub deleted: u64,
     /// Rows whose key stands before in the same load, with other content.
     pub repeated: u64,
@@ -199,9 +199,19 @@ impl FullDiff {
         RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), key_columns)
     }
 
-    /// Leaves the state that the load makes, for one that comes after it, and says how many keys it did not bring.
-    pub fn forget_unseen(&mut self) -> u64 {
-        let all = self.before.len() + self.nameless.len();
+    /// How many keys of the state before the load did not bring, and how many rows without a whole key it has less.
+    pub fn fewer(&self) -> u64 {
+        let keys = self.before.values().filter(|(_, seen)| !seen).count() as u64;
+        let nameless = self.nameless.values().map(|rows| {
+            let (before, brought): (u64, u64) =
+                (rows.before.values().sum(), rows.brought.values().sum());
+            before.saturating_sub(brought)
+        });
+        keys + nameless.sum::<u64>()
+    }
+
+    /// Leaves the state that the load makes, for one that comes after it.
+    pub fn forget_unseen(&mut self) {
         self.before.retain(|_, (_, seen)| std::mem::take(seen));
         self.nameless.retain(|_, rows| {
             rows.before = std::mem::take(&mut rows.brought);
@@ -209,7 +219,6 @@ impl FullDiff {
         });
         self.was.clear();
         self.counts = DiffCounts::default();
-        (all - self.before.len() - self.nameless.len()) as u64
     }
 
     /// Counts so far.

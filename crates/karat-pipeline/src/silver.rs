@@ -35,7 +35,7 @@ use crate::given;
 use crate::ingest::{arrow_error, joined};
 use crate::judge::{
     self, ADDRESS, ADDRESSES_MAX, Judge, JudgeCounts, RULE_SEQUENCE_TIE, RULE_VALID_FROM_ORDER,
-    quarantine_schema,
+    RULES_OF_EVENTS, quarantine_schema,
 };
 use crate::layout;
 use crate::model_check::is_of_files;
@@ -267,6 +267,8 @@ struct State {
     /// What it would be with one more load.
     after_a_load: Decision,
     holds_adopted: bool,
+    /// What it reads otherwise than before of objects that it had, for people.
+    read_otherwise: Vec<String>,
     judge: Arc<Judge>,
     bronze_table: Table,
     /// The columns of bronze that are read.
@@ -389,6 +391,7 @@ impl<'a> SilverStep<'a> {
         if state.holds_adopted {
             report.notes.push(ADOPTED_GO.to_owned());
         }
+        report.notes.append(&mut state.read_otherwise);
         let (intent, digest) = self.intent(&state)?;
         state.epoch = intent.epoch;
         let outcome = match &state.decision {
@@ -544,6 +547,10 @@ impl<'a> SilverStep<'a> {
             available: available + 1,
             ..facts
         });
+        let read_otherwise = match facts.exists {
+            true => deliveries::read_otherwise(&reading_before, &reading),
+            false => Vec::new(),
+        };
         Ok(Some(State {
             bronze,
             head: head_now,
@@ -564,6 +571,7 @@ impl<'a> SilverStep<'a> {
             decision,
             after_a_load,
             holds_adopted,
+            read_otherwise,
             judge: Arc::new(judge),
             bronze_table,
             read_schema,
@@ -2149,11 +2157,16 @@ fn hardly_kept(share: &Terms, rules: &[ExpectationCount]) -> Option<String> {
         1 => format!(", by `{}`", rule.name),
         _ => format!(", most of them by `{}`", rule.name),
     });
-    let limit = most.map_or_else(
-        || "a `limit:` of the expectation".to_owned(),
-        |rule| format!("`limit:` of `{}` under `expectations`", rule.name),
-    );
+    let limit = match most {
+        // The rules on events take no limit.
+        Some(rule) if RULES_OF_EVENTS.contains(&rule.name.as_str()) => String::new(),
+        Some(rule) => format!(
+            "; `limit:` of `{}` under `expectations` makes it a failure",
+            rule.name
+        ),
+        None => "; a `limit:` of the expectation makes it a failure".to_owned(),
+    };
     Some(format!(
-        "{which}{broken}: `karat quarantine list` says why; {limit} makes it a failure"
+        "{which}{broken}: `karat quarantine list` says why{limit}"
     ))
 }

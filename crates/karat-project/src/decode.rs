@@ -623,8 +623,7 @@ fn check_variant(node: &Node, variants: &[Variant], name: &str, report: &mut Rep
             offer,
         ),
         None => {
-            let hint =
-                did_you_mean(word, variants.iter().map(|variant| variant.tag)).unwrap_or(offer);
+            let hint = did_you_mean(word, available.iter().copied()).unwrap_or(offer);
             report.error(
                 tag.at,
                 format!("unknown source type `{}`", printable(word)),

@@ -1038,10 +1038,33 @@ impl SelectColumn {
         karat_sql::shown(&self.normalised)
     }
 
-    /// Whether it is a column of bronze as it is.
-    pub fn is_bare(&self) -> bool {
-        let written = self.normalised.trim().trim_matches('"');
-        matches!(self.reads.as_slice(), [name] if name.eq_ignore_ascii_case(written))
+    /// Whether it is a text of a column of bronze as it is, or without blanks or nulls: in brackets, trimmed, or with another for a null.
+    pub fn is_text_of_one(&self) -> bool {
+        let [name] = self.reads.as_slice() else {
+            return false;
+        };
+        let mut written = self.normalised.trim();
+        loop {
+            if name.eq_ignore_ascii_case(written.trim_matches('"')) {
+                return true;
+            }
+            let Some((call, inner)) = written.strip_suffix(')').and_then(|it| it.split_once('('))
+            else {
+                return false;
+            };
+            let keeps = [
+                "", "trim", "btrim", "ltrim", "rtrim", "coalesce", "nullif", "upper", "lower",
+            ];
+            if !keeps.contains(&call.trim().to_lowercase().as_str()) {
+                return false;
+            }
+            // The first argument; a bracket or comma within another would say otherwise, and is none of these.
+            let first = match inner.contains('(') {
+                true => inner,
+                false => inner.split(',').next().unwrap_or(inner),
+            };
+            written = first.trim();
+        }
     }
 }
 

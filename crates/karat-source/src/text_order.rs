@@ -11,6 +11,8 @@ const BEGINNINGS_MAX: usize = 1000;
 pub(crate) struct TextOrder {
     /// What stands before a number, to the digits of the first number that was seen behind it, and the length of that text.
     numbered: HashMap<String, (usize, usize)>,
+    /// What stands around numbers (`#-#` of `2026-9`), to the digits of each in the first such text, and the length of that text.
+    shapes: HashMap<String, (Vec<usize>, usize)>,
 }
 
 /// Why the texts of a column are not in the order of what they mean.
@@ -34,7 +36,52 @@ impl Disorder {
 impl TextOrder {
     /// Takes one more text, and says what keeps it, and those before it, from being ordered by their bytes.
     pub(crate) fn see(&mut self, text: &str) -> Option<Disorder> {
-        date_out_of_order(text).or_else(|| self.number_out_of_order(text))
+        date_out_of_order(text)
+            .or_else(|| self.number_out_of_order(text))
+            .or_else(|| self.later_number_out_of_order(text))
+    }
+
+    /// `2026-9` and `2026-10`, `1.9.0` and `1.10.0`. What follows a single point are decimal places, which may be any.
+    fn later_number_out_of_order(&mut self, text: &str) -> Option<Disorder> {
+        let places = match text.matches('.').count() {
+            1 => text.find('.'),
+            _ => None,
+        };
+        let (mut shape, mut digits) = (String::new(), Vec::new());
+        let mut rest = text;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+            shape.push_str(&rest[..start]);
+            let at = text.len() - rest.len() + start;
+            let is_places = at > 0 && places == Some(at - 1);
+            let count = leading_digits(&rest[start..]);
+            rest = &rest[start + count..];
+            if rest.starts_with(|c: char| c.is_alphanumeric() && !matches!(c, 'T' | 'Z')) {
+                return None;
+            }
+            shape.push('#');
+            digits.push(if is_places { 0 } else { count });
+        }
+        shape.push_str(rest);
+        if digits.len() < 2 {
+            return None;
+        }
+        let Some((first, length)) = self.shapes.get(&shape) else {
+            if self.shapes.len() < BEGINNINGS_MAX {
+                self.shapes.insert(shape, (digits, text.len()));
+            }
+            return None;
+        };
+        if *length == text.len() && !text.contains(['.', ',', ':', '/', ' ']) {
+            return None;
+        }
+        let other = first.iter().zip(&digits).find(|(one, other)| one != other);
+        other.map(|(one, other)| Disorder {
+            what: format!(
+                "a number of {} where others have {one} (as text)",
+                counted(*other)
+            ),
+            is_time: false,
+        })
     }
 
     /// `9` and `10`, `ORD-9` and `ORD-10`, `9:30` and `10:15`, `9.5` and `10.25`; `-1`.
@@ -121,7 +168,7 @@ fn date_out_of_order(text: &str) -> Option<Disorder> {
     }
     let first = leading_digits(text);
     let separator = text[first..].chars().next()?;
-    if !matches!(separator, '.' | '/' | '-') {
+    if !matches!(separator, '.' | '/' | '-' | ' ') {
         return None;
     }
     let rest = &text[first + 1..];
@@ -143,7 +190,8 @@ fn date_out_of_order(text: &str) -> Option<Disorder> {
         return None;
     }
     match (first, third) {
-        (1 | 2, 2 | 4) => {
+        // Groups of digits are a date where the last is a year.
+        (1 | 2, 2 | 4) if separator != ' ' || third == 4 && is_year(third_part) => {
             return Disorder::time("a date that does not begin with a year of four digits");
         }
         (4, 1 | 2) if is_year(text) => {}
@@ -197,6 +245,9 @@ fn has_name_of_month(text: &str) -> bool {
         {
             true
         }
+        // Jan 2026; 2026-Jan-30
+        (Some(month), Some(year), None, _) if is_month(month) && leading_digits(year) == 4 => true,
+        (Some(year), Some(month), _, _) if is_month(month) && leading_digits(year) == 4 => true,
         (Some(weekday), Some(one), Some(other), Some(year)) if is_name(weekday) => {
             is_number(year) && (is_day(one) && is_month(other) || is_month(one) && is_day(other))
         }
@@ -264,6 +315,16 @@ mod tests {
             "-N1-bcDEfg|-N12bcDEfg|-N123cDE-g|-N12-cDE-g",
             "10.0.0.1|10.0.0.2",
             "alpha|beta 2|beta 3",
+            "2026-9|2026-10",
+            "2026-W9|2026-W10",
+            "1.9.0|1.10.0",
+            "31 01 2026|01 02 2026",
+            "Jan 2026|Mar 2026",
+            "2026-Jan-30|2026-Feb-01",
+            "2026-01-01 10:9|2026-01-01 10:10",
+            "2026-01-01 09:00:00.9|2026-01-01 09:00:00.91",
+            "A1-22|A11-2",
+            "2026-10-29/1|2026-10-29/2",
             "",
         ];
         let told: Vec<String> = texts.map(|text| format!("{text}: {}", seen(text))).into();
@@ -297,6 +358,16 @@ mod tests {
             -N1-bcDEfg|-N12bcDEfg|-N123cDE-g|-N12-cDE-g: sorts
             10.0.0.1|10.0.0.2: sorts
             alpha|beta 2|beta 3: sorts
+            2026-9|2026-10: a number of 2 digits where others have 1 (as text)
+            2026-W9|2026-W10: a number of 2 digits where others have 1 (as text)
+            1.9.0|1.10.0: a number of 2 digits where others have 1 (as text)
+            31 01 2026|01 02 2026: a date that does not begin with a year of four digits
+            Jan 2026|Mar 2026: a date with the name of its month
+            2026-Jan-30|2026-Feb-01: a date with the name of its month
+            2026-01-01 10:9|2026-01-01 10:10: a number of 2 digits where others have 1 (as text)
+            2026-01-01 09:00:00.9|2026-01-01 09:00:00.91: sorts
+            A1-22|A11-2: sorts
+            2026-10-29/1|2026-10-29/2: sorts
             : sorts"#]].assert_eq(&told.join("\n"));
     }
 }

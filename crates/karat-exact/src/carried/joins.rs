@@ -6,9 +6,11 @@
 //! join asks, whether the row has a sure partner, is asked over the copies of the row.
 
 use datafusion::common::{Column, NullEquality, Result, ScalarValue};
-use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::{
+    conjunction, find_valid_equijoin_key_pair, split_conjunction_owned,
+};
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, lit,
+    BinaryExpr, Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, lit,
 };
 
 use super::{
@@ -58,7 +60,7 @@ impl Carrier {
             return Err(no_rule("a full join over a subquery"));
         }
         let filter = join.filter.as_ref().and_then(|_| of_left.pop());
-        let pairing = Pairing {
+        let mut pairing = Pairing {
             left,
             right,
             on: of_left.into_iter().zip(of_right).collect(),
@@ -66,6 +68,7 @@ impl Carrier {
             null_equality: join.null_equality,
             null_aware: join.null_aware,
         };
+        self.keys_of_condition(&mut pairing)?;
         let rows = if self.is_simple(&pairing, join.join_type)? {
             simple(pairing, join, &outputs)?
         } else {
@@ -76,6 +79,47 @@ impl Carrier {
             ..rows
         };
         rows.tidy()
+    }
+
+    /// Makes equalities of the condition keys of the join, where neither side can be an error: pairs that they leave out are none, whatever
+    /// the rest of the condition is, and need not be looked at.
+    fn keys_of_condition(&self, pairing: &mut Pairing) -> Result<()> {
+        let nulls_meet = pairing.null_equality == NullEquality::NullEqualsNull;
+        let Some(condition) = pairing.filter.take() else {
+            return Ok(());
+        };
+        let mut rest = Vec::new();
+        for part in split_conjunction_owned(condition) {
+            match &part {
+                Expr::BinaryExpr(BinaryExpr {
+                    left,
+                    op: Operator::Eq,
+                    right,
+                }) if !nulls_meet && !pairing.null_aware => {
+                    let (l, r) = (pairing.left.schema(), pairing.right.schema());
+                    let pair = find_valid_equijoin_key_pair(left, right, l, r)?;
+                    let pair = match pair {
+                        Some((l, r)) if self.is_key(&l, &r, pairing)? => Some((l, r)),
+                        _ => None,
+                    };
+                    match pair {
+                        Some(pair) => pairing.on.push(pair),
+                        None => rest.push(part),
+                    }
+                }
+                _ => rest.push(part),
+            }
+        }
+        pairing.filter = conjunction(rest);
+        Ok(())
+    }
+
+    fn is_key(&self, l: &Expr, r: &Expr, pairing: &Pairing) -> Result<bool> {
+        let (left, right) = (&pairing.left, &pairing.right);
+        let (l_type, r_type) = (l.get_type(left.schema())?, r.get_type(right.schema())?);
+        // Of doubles, several stand for one number.
+        let plain = !l_type.is_floating() && !l_type.is_nested();
+        Ok(plain && l_type == r_type && !self.fails(l, left)? && !self.fails(r, right)?)
     }
 
     /// Whether no pair is in doubt: the join carries the errors of its columns as they are.

@@ -61,6 +61,16 @@ pub(crate) struct Protocol {
     pub(crate) writer_features: Option<Vec<String>>,
 }
 
+impl Protocol {
+    /// Whether checkpoints of the v2 kind may stand in the log.
+    pub(crate) fn has_v2_checkpoints(&self) -> bool {
+        let features = self.reader_features.iter().flatten();
+        features
+            .chain(self.writer_features.iter().flatten())
+            .any(|feature| feature == "v2Checkpoint")
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Txn {

@@ -18,8 +18,10 @@ pub(crate) struct Listing {
     commits: BTreeSet<i64>,
     /// Complete classic checkpoints: version to file names.
     checkpoints: BTreeMap<i64, Vec<String>>,
-    /// Versions with a checkpoint of the v2 kind only.
-    foreign_checkpoints: BTreeSet<i64>,
+    /// Further complete classic checkpoints of a version that has one: other readers may take one of these.
+    more_checkpoints: BTreeMap<i64, Vec<Vec<String>>>,
+    /// Checkpoints of the v2 kind: version to file names.
+    v2_checkpoints: BTreeMap<i64, Vec<String>>,
     /// Checksum files, which other readers take columns from: version to file name.
     checksums: BTreeMap<i64, String>,
     /// Compacted commits, which other readers take in place of these: first version to last and file name.
@@ -90,7 +92,8 @@ impl Listing {
                     }
                 }
                 ["checkpoint", _uuid, "json" | "parquet"] => {
-                    listing.foreign_checkpoints.insert(version);
+                    let of_version = listing.v2_checkpoints.entry(version).or_default();
+                    of_version.push(name.to_owned());
                 }
                 ["crc"] => {
                     listing.checksums.insert(version, name.to_owned());
@@ -106,15 +109,18 @@ impl Listing {
         }
         for ((version, count), parts) in parts {
             if parts.len() == count as usize {
-                listing
-                    .checkpoints
-                    .entry(version)
-                    .or_insert_with(|| parts.into_values().collect());
+                let names = parts.into_values().collect();
+                if listing.checkpoints.contains_key(&version) {
+                    let more = listing.more_checkpoints.entry(version).or_default();
+                    more.push(names);
+                } else {
+                    listing.checkpoints.insert(version, names);
+                }
             }
         }
         let empty = listing.commits.is_empty()
             && listing.checkpoints.is_empty()
-            && listing.foreign_checkpoints.is_empty();
+            && listing.v2_checkpoints.is_empty();
         Ok((!empty).then_some(listing))
     }
 
@@ -131,7 +137,7 @@ impl Listing {
         let newest = [
             self.commits.last(),
             self.checkpoints.keys().last(),
-            self.foreign_checkpoints.last(),
+            self.v2_checkpoints.keys().last(),
         ];
         newest.into_iter().flatten().copied().max().unwrap_or(-1)
     }
@@ -246,7 +252,8 @@ impl Listing {
                 }
             }
             replay.commit(self.read_commit(next)?, &self.commit_path(next))?;
-            if let Some(names) = self.checkpoints.get(&next) {
+            let more = self.more_checkpoints.get(&next).into_iter().flatten();
+            for names in self.checkpoints.get(&next).into_iter().chain(more) {
                 let why = match self.replay_checkpoint(names) {
                     Ok(found) => replay.other_than(&found).map(str::to_owned),
                     Err(error) => Some(error.to_string()),
@@ -265,6 +272,15 @@ impl Listing {
                 altered.extend(why.map(|why| (name.to_owned(), why.to_owned())));
             }
             next += 1;
+        }
+        let has_v2 = replay
+            .protocol
+            .as_ref()
+            .is_some_and(Protocol::has_v2_checkpoints);
+        if !has_v2 {
+            let why = "it is of the Delta feature v2Checkpoint, which the table does not have";
+            let names = self.v2_checkpoints.values().flatten();
+            altered.extend(names.map(|name| (name.clone(), why.to_owned())));
         }
         let of_no_version = "there is no commit of its version";
         let checksums = self.checksums.range(next..).map(|(_, name)| name.as_str());
@@ -294,7 +310,7 @@ impl Listing {
         let why = match serde_json::from_slice::<Pointer>(&text) {
             Ok(Pointer { version })
                 if self.checkpoints.contains_key(&version)
-                    || self.foreign_checkpoints.contains(&version) =>
+                    || self.v2_checkpoints.contains_key(&version) =>
             {
                 return Ok(None);
             }
@@ -314,7 +330,7 @@ impl Listing {
     }
 
     fn missing(&self, table: &str, version: i64) -> LakeError {
-        if self.foreign_checkpoints.range(version..).next().is_some() {
+        if self.v2_checkpoints.range(version..).next().is_some() {
             return LakeError::refused(
                 "read",
                 table,

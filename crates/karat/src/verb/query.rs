@@ -408,8 +408,9 @@ impl Desk<'_> {
         };
         SqlError {
             message: format!("there is no table `{}`{place}", reference.name()),
-            line: Some(u64::from(reference.span.start.line)),
-            column: Some(u64::from(reference.span.start.column)),
+            // The parser keeps no place of a name in single quotes.
+            line: Some(u64::from(reference.span.start.line)).filter(|line| *line > 0),
+            column: Some(u64::from(reference.span.start.column)).filter(|column| *column > 0),
             hint: Some(hint),
             kind: SqlErrorKind::Name,
         }

@@ -781,6 +781,7 @@ fn summaries_of_the_log_are_held_against_it() {
         "00000000000000000000.crc",
         "00000000000000000000.00000000000000000001.compacted.json",
         "_last_checkpoint",
+        "00000000000000000001.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json",
     ];
     let sound = [checksum.to_string(), compacted(&all)];
     for (name, text) in names.iter().zip(&sound) {
@@ -794,6 +795,7 @@ fn summaries_of_the_log_are_held_against_it() {
         (names[0], "{".to_owned()),
         (names[1], compacted(&short)),
         (names[2], "{\"version\":1,\"size\":3}".to_owned()),
+        (names[3], compacted(&short)),
     ] {
         std::fs::write(log.join(name), text).unwrap();
         let verified = project.karat(&["verify", "--json"]);
@@ -813,6 +815,7 @@ fn summaries_of_the_log_are_held_against_it() {
         "mismatch" "d/silver/t/_delta_log/00000000000000000000.crc": "cannot read `…/00000000000000000000.crc`: it cannot be read: EOF while parsing an object at line 1 column 1"
         "mismatch" "d/silver/t/_delta_log/00000000000000000000.00000000000000000001.compacted.json": "it lists other data files than the commits up to it"
         "mismatch" "d/silver/t/_delta_log/_last_checkpoint": "it names the checkpoint of version 1, which is not there"
+        "mismatch" "d/silver/t/_delta_log/00000000000000000001.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json": "it is of the Delta feature v2Checkpoint, which the table does not have"
     "#]].assert_eq(&told);
     assert_eq!(project.karat(&["verify"]).code, 0);
 }

@@ -1247,6 +1247,67 @@ fn rows_without_a_key_are_all_there() {
     "#]].assert_eq(&told());
 }
 
+/// Rows without a key count for `max_delete` one by one (B6), and what says that there is none any more is of no key.
+#[test]
+fn rows_without_a_key_are_missed() {
+    let rows = |keys: std::ops::Range<u32>, nameless: u32| {
+        let mut text = "id,v\n".to_owned();
+        keys.for_each(|key| text += &format!("{key},1\n"));
+        (0..nameless).for_each(|row| text += &format!(",{row}\n"));
+        text
+    };
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: full, key: [id], path: \"*.csv\", file_order: '(\\d+)' }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    project.write("landing/1.csv", &rows(0..100, 100));
+    project.run(0);
+    for fewer in [rows(0..100, 0), rows(0..100, 1), rows(0..88, 100)] {
+        project.write("landing/2.csv", &fewer);
+        for verb in ["plan", "run"] {
+            let told = project.karat(&[verb]);
+            assert_eq!(told.code, 1, "{}", told.text());
+            assert!(
+                told.text().contains("of 200 rows, more than"),
+                "{}",
+                told.text()
+            );
+        }
+    }
+    project.write("landing/2.csv", &rows(0..100, 0));
+    let run = project.karat(&["run", "--accept-deletes", "--json"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    let silver = &run.json()["steps"][1];
+    assert_eq!(silver["rows"]["superseded"], 1, "{silver}");
+    assert_eq!(silver["notes"], serde_json::json!([]), "{silver}");
+    let held = "select count(*) as n, count(_object) as addressed from d_quarantine.t";
+    assert_eq!(project.rows(held), "n,addressed\n100,100\n");
+}
+
+/// A copy is read for itself once its original is another (B4), and that is told.
+#[test]
+fn a_copy_that_is_read_now_is_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\n",
+    );
+    project.write("landing/o.csv", "id,v\n1,10\n");
+    project.write("landing/o_copy.csv", "id,v\n1,10\n");
+    project.run(0);
+    project.write("landing/o.csv", "id,v\n1,99\n");
+    let run = project.karat(&["run", "--json"]);
+    expect![[r#"
+        [
+          "delivered again: `o.csv`; the rows that it had before are no longer read",
+          "so far a copy of another file, and read for itself since that one was delivered again: `o_copy.csv`; if its rows are no longer true, have it delivered again, too, without them"
+        ]"#]]
+    .assert_eq(&serde_json::to_string_pretty(&run.json()["steps"][1]["notes"]).unwrap());
+    assert_eq!(
+        project.rows("select v from d_silver.t order by v"),
+        "v\n10\n99\n"
+    );
+}
+
 /// What takes the place of something else, and what no longer reads, is told.
 #[test]
 fn loads_that_hide_rows_are_told() {
