@@ -183,7 +183,14 @@ impl Checked {
             from,
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
         );
-        conversion::not_a(to).filter(|_| is_text)
+        // Others are read as these first, and may lose something then.
+        let is_read_at_once = match to {
+            DataType::Timestamp(unit, _) | DataType::Time64(unit) => *unit == TimeUnit::Microsecond,
+            DataType::Boolean | DataType::Date32 | DataType::Float64 => true,
+            DataType::Decimal128(..) | DataType::Decimal256(..) => true,
+            other => other.is_integer(),
+        };
+        conversion::not_a(to).filter(|_| is_text && is_read_at_once)
     }
 
     pub(crate) fn is_proven(&self) -> bool {

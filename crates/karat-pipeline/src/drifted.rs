@@ -175,7 +175,7 @@ pub(crate) fn missing(
     });
     let renamed = match taken {
         Some((bronze, source)) => format!(
-            "`rename` of the feed takes `{source}` for `{bronze}`: take that back, or let models read both, `coalesce({source}, {bronze})`; "
+            "`rename` of the feed takes `{source}` for `{bronze}`: take that back, and let models read both, `coalesce({source}, {bronze})`; "
         ),
         None => renamed,
     };

@@ -249,7 +249,7 @@ async fn plan_next(
         ));
     }
     notes.extend(reshaped::read_otherwise(site, feed, head, epochs)?);
-    notes.extend(reshaped::renamed_late(feed, head));
+    notes.extend(reshaped::renamed_late(feed, head, epochs));
     notes.extend(same_marks(spec, &loads, epochs));
     notes.extend(future_cursor(site, feed, &loads, epochs));
     if source.kind() != "files" {

@@ -296,13 +296,24 @@ pub async fn plan(
             steps.push(step);
             continue;
         }
-        let step = match &model.kind {
+        let mut step = match &model.kind {
             ModelKind::Silver(silver) => {
                 let after = before.and_then(|before| loaded.get(before.table));
                 plan_silver(site, model, silver, before, after).await
             }
             ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
         };
+        // What one input will be is no help where another is not there, and is not made either.
+        let is_missing = |input: &&TableName| !changes(input) && !has_version(site, input);
+        if let (ModelKind::Gold(_), true, Some(missing)) = (
+            &model.kind,
+            step.action.changes_the_table(),
+            model.inputs.iter().find(is_missing),
+        ) {
+            step.action = PlannedAction::Wait;
+            step.reason = format!("`{missing}` has no version yet");
+            step.rows = None;
+        }
         let mut step = unless_refused(site, table, step, &recorded);
         step.after = before.map(|before| before.table.to_string());
         if let Err(error) = plan_checks(site, model, &mut step, &changing) {

@@ -151,13 +151,14 @@ pub(crate) fn how_to_read_anew(feed: &Feed, epochs: &Epochs) -> String {
 }
 
 /// Says of columns that `rename` takes for others that objects loaded before brought them under their own names.
-pub(crate) fn renamed_late(feed: &Feed, head: Option<&Head>) -> Vec<String> {
+pub(crate) fn renamed_late(feed: &Feed, head: Option<&Head>, epochs: &Epochs) -> Vec<String> {
     let columns = |name: &str| head.is_some_and(|head| head.snapshot.schema.index_of(name).is_ok());
     let mut notes = Vec::new();
     for (bronze, source) in &feed.rename {
         if source != bronze && columns(bronze) && columns(source) {
             notes.push(format!(
-                "what was loaded before `rename` has `{source}` in a column of its own: a model gets all of it as `coalesce({bronze}, {source})`"
+                "what was loaded before `rename` has `{source}` in a column of its own: a model gets all of it as `coalesce({bronze}, {source})`, but not in a lake that begins with `rename`, which has no `{source}`; for all lakes take `rename` back, or {}",
+                how_to_read_anew(feed, epochs)
             ));
         }
     }

@@ -63,6 +63,8 @@ struct Target {
     part: PathBuf,
     /// A pipe or a device: no file takes its place, and the rows go into it as they come.
     is_open_end: bool,
+    /// Of the file that it takes the place of.
+    permissions: Option<fs::Permissions>,
 }
 
 impl Target {
@@ -73,14 +75,20 @@ impl Target {
                 "name the file that is to hold the rows",
             ));
         };
-        // A link stays one: what it leads to is written.
+        let found = fs::metadata(path);
+        let is_open_end = found.as_ref().is_ok_and(|found| !found.is_file());
+        // A link stays one: what it leads to is written. That of an open pipe leads to no name.
         let path = match fs::read_link(path) {
-            Ok(leads_to) => fs::canonicalize(path)
-                .unwrap_or_else(|_| path.parent().unwrap_or(path).join(leads_to)),
-            Err(_) => path.to_path_buf(),
+            Ok(leads_to) if !is_open_end => match fs::canonicalize(path) {
+                Ok(path) => path,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    path.parent().unwrap_or(path).join(leads_to)
+                }
+                Err(error) => return Err(Failure::io("follow", path)(error)),
+            },
+            _ => path.to_path_buf(),
         };
         let part = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
-        let is_open_end = fs::metadata(&path).is_ok_and(|found| !found.is_file());
         if is_open_end && format == Format::Parquet {
             return Err(Failure::usage(
                 format!(
@@ -94,6 +102,7 @@ impl Target {
             part: path.with_file_name(part),
             path,
             is_open_end,
+            permissions: found.ok().map(|found| found.permissions()),
         })
     }
 
@@ -109,6 +118,10 @@ impl Target {
     fn is_whole(&self, part: &Path) -> Result<(), Failure> {
         if self.is_open_end {
             return Ok(());
+        }
+        if let Some(permissions) = &self.permissions {
+            fs::set_permissions(part, permissions.clone())
+                .map_err(Failure::io("write", &self.path))?;
         }
         fs::rename(part, &self.path).map_err(Failure::io("write", &self.path))
     }

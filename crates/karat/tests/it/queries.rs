@@ -800,6 +800,23 @@ fn an_answer_goes_through_links_and_into_pipes() {
             "a\r\n1\r\n"
         );
     }
+    // Who may read it stays, too.
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |name: &str| {
+        std::fs::metadata(project.path(name))
+            .unwrap()
+            .permissions()
+            .mode()
+    };
+    let secret = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(project.path("there/old.csv"), secret).unwrap();
+    assert_eq!(query("link.csv").text(), "--- exit 0\n");
+    assert_eq!(mode("link.csv") & 0o777, 0o600);
+    link("a.csv", "b.csv");
+    link("b.csv", "a.csv");
+    let looped = query("a.csv");
+    assert_eq!(looped.code, 3, "{}", looped.text());
+    assert!(project.path("b.csv").is_symlink());
     let pipe = project.path("pipe");
     assert!(
         std::process::Command::new("mkfifo")
