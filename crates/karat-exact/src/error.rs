@@ -123,9 +123,9 @@ impl ExactError {
                 "round the value first, give the target more digits, or correct the text; a double becomes a decimal by decimal_from_double(round(x, 4), 4)".to_string()
             }
             ExactError::NotA { what, .. } => match *what {
-                "date" => "a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null",
-                "timestamp" => "a timestamp is written 2026-01-31 12:34:56; read others with to_timestamp(text, format), or let try_cast make them null",
-                NUMBER => "correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))",
+                "date" => "a date is written 2026-01-31; read others with to_date(text, format), like to_date(x, '%d.%m.%Y'), one with a time behind it with cast(cast(x as timestamp) as date), or let try_cast make them null",
+                "timestamp" => "a timestamp is written 2026-01-31 12:34:56; one that ends in Z or an offset is cast to timestamp with time zone; read others with to_timestamp(text, format), or let try_cast make them null",
+                NUMBER => "correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))",
                 "time" => "a time is written 12:34:56; try_cast makes others null",
                 _ => "it is written true or false, yes or no, 1 or 0; try_cast makes others null",
             }

@@ -331,6 +331,28 @@ pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// What to write for a function that other databases have under this name, where no name near it is meant.
+pub(crate) fn called_elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "to_number" | "parse_number" | "try_to_number" | "to_decimal" => {
+            "write cast(x as decimal(18, 2)), for '1.234,56' cast(translate(x, ',.', '.') as decimal(18, 2))"
+        }
+        "len" => "write length(x)",
+        "listagg" | "group_concat" => "write string_agg(x, ', ' order by x)",
+        "count_distinct" => "write count(distinct x)",
+        "strptime" | "str_to_date" | "parse_date" | "parse_timestamp" => {
+            "write to_timestamp(x, '%d.%m.%Y %H:%M:%S') or to_date(x, '%d.%m.%Y')"
+        }
+        "getdate" | "sysdate" | "sysdatetime" => "write now() or current_date",
+        "iif" => "write case when c then a else b end, or if(c, a, b)",
+        "date" => "write cast(x as date)",
+        "isnull" => "write coalesce(x, y), or ask x is null",
+        "charindex" | "locate" => "write strpos(text, part)",
+        "dateadd" | "date_add" | "adddate" => "write x + interval '1 day'",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

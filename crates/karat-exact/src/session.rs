@@ -656,8 +656,13 @@ pub(crate) fn unknown_function(name: &str) -> SqlError {
             Some("a window function needs `over (order by …)`, and only those and aggregates have one".to_string()),
         ),
         None => {
-            let hint = nearest(&name, known_functions().iter().map(String::as_str))
-                .map(|near| format!("did you mean `{near}`?"))
+            let near = || {
+                nearest(&name, known_functions().iter().map(String::as_str))
+                    .map(|near| format!("did you mean `{near}`?"))
+            };
+            let hint = functions::called_elsewhere(&name)
+                .map(str::to_owned)
+                .or_else(near)
                 .or_else(|| Some("`karat query \"show functions\"` lists those that there are".to_owned()));
             (SqlErrorKind::Name, format!("no function `{name}`"), hint)
         }

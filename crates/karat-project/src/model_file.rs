@@ -364,7 +364,7 @@ fn read_auto_cdc(
         report.error(
             at,
             format!("type 2 needs a time: {sequence} (C5)"),
-            "add `sequence_by` or `valid_from` with a date or timestamp column",
+            "add `sequence_by` or `valid_from` with a date or timestamp column; over full loads without one `from: snapshots`, each load a snapshot",
         );
     }
     let track = match (only, except) {

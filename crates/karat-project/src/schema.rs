@@ -2,6 +2,8 @@
 //!
 //! The decoder, the JSON Schemas for editors and `docs/project.md` are all made from these tables, so they cannot disagree.
 
+use crate::yaml::Node;
+
 /// A map with known keys.
 #[derive(Debug)]
 pub(crate) struct Object {
@@ -9,6 +11,14 @@ pub(crate) struct Object {
     pub(crate) name: &'static str,
     pub(crate) doc: &'static str,
     pub(crate) keys: &'static [Key],
+}
+
+impl Object {
+    /// Whether all keys of a map are among these.
+    pub(crate) fn knows_keys_of(&self, node: &Node) -> bool {
+        let mut entries = node.entries().iter();
+        entries.all(|entry| self.keys.iter().any(|key| key.name == entry.key))
+    }
 }
 
 #[derive(Debug)]
@@ -878,7 +888,7 @@ static UNPACK: Object = Object {
 
 static CSV: Object = Object {
     name: "`csv`",
-    doc: "How a text file is written (F1).",
+    doc: "How a text file is written (F1). How numbers and dates of German spreadsheets are read is told in [sql.md](sql.md#numbers-and-dates-as-german-spreadsheets-write-them).",
     keys: &[
         default(
             "delimiter",
@@ -1277,7 +1287,7 @@ static SAME_AS: Object = Object {
     ],
 };
 
-static AUTO_CDC: Object = Object {
+pub(crate) static AUTO_CDC: Object = Object {
     name: "`auto_cdc`",
     doc: "Events become the current row of each key (type 1) or its history (type 2). Lakeflow's words (C4, C5).",
     keys: &[

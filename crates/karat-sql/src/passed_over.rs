@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{
     BinaryOperator, Expr, FunctionArguments, GroupByExpr, Query, Select, Spanned, TableFactor,
+    Value,
 };
 use sqlparser::tokenizer::Span;
 
@@ -143,6 +144,20 @@ pub(crate) fn in_expression(expr: &Expr) -> Option<Refusal> {
                 "put it in brackets: (a is distinct from b) and …",
             ))
         }
+        // Never true, and never an error: not what anybody asks.
+        Expr::BinaryOp { left, op, right } if is_null(left) || is_null(right) => match op {
+            BinaryOperator::Eq => Some((
+                expr.span(),
+                "SQL: nothing is equal to null: this is never true",
+                "write `x is null`",
+            )),
+            BinaryOperator::NotEq => Some((
+                expr.span(),
+                "SQL: nothing is other than null: this is never true",
+                "write `x is not null`",
+            )),
+            _ => None,
+        },
         Expr::Function(function) if function.parameters != FunctionArguments::None => Some((
             function.name.span(),
             "SQL: a function has one list of arguments",
@@ -150,6 +165,11 @@ pub(crate) fn in_expression(expr: &Expr) -> Option<Refusal> {
         )),
         _ => None,
     }
+}
+
+/// The word `null`.
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if value.value == Value::Null)
 }
 
 /// Whether an operator of this expression binds no tighter than a comparison.

@@ -577,6 +577,16 @@ fn expressions() {
             "1:8+10 SQL: `2026-01-01` without quotes is a subtraction, 2024 (a date is written date '2026-01-01'; a subtraction has blanks: 2026 - 01 - 01)"
         ],
     );
+    check(
+        "a = 1 or note <> null",
+        expect![
+            "1:10+12 SQL: nothing is other than null: this is never true (write `x is not null`)"
+        ],
+    );
+    check(
+        "null = note",
+        expect!["1:1+11 SQL: nothing is equal to null: this is never true (write `x is null`)"],
+    );
     check("amount + end", expect!["amount end | amount + end"]);
     check(
         " -- nothing",

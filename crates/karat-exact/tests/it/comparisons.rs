@@ -206,7 +206,7 @@ fn no_cast_fails_while_planning() {
             select n from s.t where n = 2 or n = cast('x' as int)
               n bigint
               error: a text is no number that fits in `cast('x' as int)`, at 1:38
-              hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+              hint: correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
             select n from s.t where n in (1, cast('x' as int)) and n < 0
               n bigint
             select cast('x' as int) as x from s.t where false

@@ -167,7 +167,7 @@ fn an_error_is_one_of_what_it_decides() {
               2
             select k from s.t where cast(s as int) = 7 or k = 1
               error: a text is no number that fits in `cast(s as int)`, at 1:25
-              hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+              hint: correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
         "#]],
     );
 }
@@ -187,7 +187,7 @@ fn the_expression_named_is_the_first_in_the_text() {
               a / b as q
             from s.t
               error: a text is no number that fits in `cast(s as int)`, at 2:3
-              hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+              hint: correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
             select 1 / c as r, cast(s as int) as n from s.t join s.u on t.k = u.k or s = 'x' where u.k = 3
               error: division by zero in `1 / c`, at 1:8
               hint: use nullif(divisor, 0), or leave those rows out with case

@@ -75,7 +75,7 @@ fn nested_types_are_cast_element_by_element() {
         select arrow_cast(['1', 'x'], 'List(Int64)') as a
         a list<bigint>
         error: a text is no number that fits in `arrow_cast(make_array('1', 'x'), 'List(Int64)')`
-        hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+        hint: correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
         select arrow_try_cast(['1', k], 'LargeList(Int64)') as a from d.t where id = 1
         a list<bigint>
         null

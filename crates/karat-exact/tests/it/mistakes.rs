@@ -229,10 +229,23 @@ fn of_comparisons() {
           1:30 `like` asks about text, not about date (cast it: cast(x as string) like 'a%')
         select a.* from s.a join s.b using (id)
           1:8 no table here is called `a` (a table keeps its whole name, like sales_gold.t, until `as t` gives it another)
-        select id from s.a where day is null or day = null or id in (1, null)
+        select id from s.a where day is null or day = cast(null as date) or id in (1, null)
           fine
         select id from s.a where day is distinct from id
           1:26 no comparison date is distinct from bigint (a date is written date '2026-01-31', a moment timestamp '2026-01-31 12:34:56')
+        select to_number(name) as a, len(name) as b, date(day) as c, iif(id = 1, 1, 2) as d, isnull(id, 0) as e from s.a
+          1:8 no function `to_number` (write cast(x as decimal(18, 2)), for '1.234,56' cast(translate(x, ',.', '.') as decimal(18, 2)))
+          1:30 no function `len` (write length(x))
+          1:46 no function `date` (write cast(x as date))
+          1:62 no function `iif` (write case when c then a else b end, or if(c, a, b))
+          1:86 no function `isnull` (write coalesce(x, y), or ask x is null)
+        select listagg(name, ', ') as a, group_concat(name) as b, count_distinct(name) as c from s.a
+          1:8 no function `listagg` (write string_agg(x, ', ' order by x))
+          1:34 no function `group_concat` (write string_agg(x, ', ' order by x))
+          1:59 no function `count_distinct` (write count(distinct x))
+        select strptime(name, '%Y') as a, getdate() as b from s.a
+          1:8 no function `strptime` (write to_timestamp(x, '%d.%m.%Y %H:%M:%S') or to_date(x, '%d.%m.%Y'))
+          1:35 no function `getdate` (write now() or current_date)
     "#]].assert_eq(&mistakes(&[
         "select id from s.a where day > 20260304",
         "select id from s.a where cast(day as timestamp) > id",
@@ -252,7 +265,10 @@ fn of_comparisons() {
         "select a.id from s.a as a join s.b as b on a.id = b.day",
         "select id from s.a where day like 'x%'",
         "select a.* from s.a join s.b using (id)",
-        "select id from s.a where day is null or day = null or id in (1, null)",
+        "select id from s.a where day is null or day = cast(null as date) or id in (1, null)",
         "select id from s.a where day is distinct from id",
+        "select to_number(name) as a, len(name) as b, date(day) as c, iif(id = 1, 1, 2) as d, isnull(id, 0) as e from s.a",
+        "select listagg(name, ', ') as a, group_concat(name) as b, count_distinct(name) as c from s.a",
+        "select strptime(name, '%Y') as a, getdate() as b from s.a",
     ]));
 }

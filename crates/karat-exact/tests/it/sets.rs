@@ -88,7 +88,7 @@ fn a_key_that_fails_is_an_error_of_its_groups() {
         select cast(s as bigint) v, count(*) n from d.t group by rollup(cast(s as bigint))
         v bigint, n bigint
         error: a text is no number that fits in `cast(s as bigint)`, at 1:8
-        hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+        hint: correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
         select cast(s as bigint) v, count(*) n from d.t where k = 1 group by rollup(cast(s as bigint))
         v bigint, n bigint
         7 | 1

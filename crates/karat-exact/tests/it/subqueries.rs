@@ -231,7 +231,7 @@ fn with_errors_where_they_are_seen() {
         select id, (select sum(cast(u.w as bigint)) from d.u where u.k > one.k) c from d.one where id <> 1
         id bigint, c bigint
         error: a text is no number that fits in `cast(u.w as bigint)`, at 1:24
-        hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+        hint: correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
         select id, (select sum(cast(u.w as bigint)) from d.u where u.k > one.k) c from d.one where id = 3
         id bigint, c bigint
         3 | 7
@@ -348,11 +348,11 @@ fn of_an_order_and_of_a_join() {
         select a.id, b.i from d.one a left join d.u b on a.k = b.k and cast(b.w as bigint) > (select count(*) from d.u c where c.k = b.k) order by 1, 2
         id bigint, i bigint
         error: a text is no number that fits in `cast(b.w as bigint)`, at 1:64
-        hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+        hint: correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
         select a.id from d.one a join d.u b on a.k = b.k and b.i > (select max(cast(c.w as bigint)) from d.u c where c.k = a.k) order by 1
         id bigint
         error: a text is no number that fits in `cast(c.w as bigint)`, at 1:72
-        hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+        hint: correct the text, or give the type more digits; try_cast makes others null. '1.234,56' is read with cast(translate(x, ',.', '.') as decimal(18, 2)), '' with nullif(x, ''), blanks around a number with trim(x). A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
         select a.id, b.i from d.one a left join d.u b on a.k = b.k and cast(b.w as bigint) > (select count(*) from d.u c where c.k = b.k) where a.id < 3 order by 1, 2
         id bigint, i bigint
         1 | 10
