@@ -267,7 +267,14 @@ fn model_stem(
         return None;
     }
     if !endings.contains(&ending) {
-        if matches!(ending, "yml" | "sql" | "yaml") {
+        let lower = ending.to_lowercase();
+        if endings.contains(&lower.as_str()) {
+            let hint = format!(
+                "endings are written in small letters: rename it to `{}`",
+                path.with_extension(lower).display()
+            );
+            refuse("nothing reads this file".to_string(), hint);
+        } else if matches!(lower.as_str(), "yml" | "sql" | "yaml") {
             refuse("nothing reads this file".to_string(), hint.to_string());
         }
         return None;
@@ -296,8 +303,8 @@ fn is_sheet(name: &str) -> bool {
 
 /// Whether it looks like one of our files.
 fn is_declaration(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|end| end == "yaml" || end == "yml" || end == "sql")
+    let ending = path.extension().map(|end| end.to_ascii_lowercase());
+    ending.is_some_and(|end| end == "yaml" || end == "yml" || end == "sql")
 }
 
 fn list_quietly(root: &Path, folder: &Path) -> impl Iterator<Item = PathBuf> {

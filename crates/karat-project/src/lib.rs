@@ -348,7 +348,9 @@ fn standings(drafts: &[Draft], report: &Reporter) -> Standings {
             return None;
         }
         let whole = match &draft.model.kind {
-            ModelKind::Silver(silver) => silver.select.len() == draft.selected,
+            ModelKind::Silver(silver) => {
+                draft.columns_known && silver.select.len() == draft.selected
+            }
             ModelKind::Gold(_) => draft.columns_known,
         };
         Some(if whole {
@@ -496,9 +498,16 @@ fn read_model(
     match files {
         ModelFiles::Silver(file) => {
             match file.and_then(|file| parse(file, &schema::SILVER, report)) {
-                Some(node) => Ok(model_file::read_silver(
-                    domain, table, &node, defaults, report,
-                )),
+                Some(node) => {
+                    let mut draft = model_file::read_silver(domain, table, &node, defaults, report);
+                    // What an unknown key was to say nobody knows: who reads the model is not to blame.
+                    draft.columns_known &= schema::SILVER.knows_keys_of(&node)
+                        && node
+                            .get("auto_cdc")
+                            .is_none_or(|cdc| schema::AUTO_CDC.knows_keys_of(cdc));
+                    draft.access_known = tells_access(&node, &schema::SILVER);
+                    Ok(draft)
+                }
                 None => Err(TableName::new(domain, Layer::Silver, table)),
             }
         }
@@ -511,6 +520,9 @@ fn read_model(
                     let mut draft =
                         model_file::read_gold(domain, table, sql, node.as_ref(), report);
                     draft.access_known = !gold.yaml_lost && (yaml.is_none() || node.is_some());
+                    if let Some(node) = &node {
+                        draft.access_known &= tells_access(node, &schema::GOLD);
+                    }
                     draft.files.extend(gold.yaml);
                     Ok(draft)
                 }
@@ -518,6 +530,13 @@ fn read_model(
             }
         }
     }
+}
+
+/// Whether it can be read who may read a model.
+fn tells_access(node: &yaml::Node, object: &schema::Object) -> bool {
+    let access = node.get("access");
+    let is_word = |node: &yaml::Node| matches!(node.scalar(), Some("public" | "private"));
+    object.knows_keys_of(node) && access.is_none_or(is_word)
 }
 
 /// Parses a YAML file and checks it against its key table.

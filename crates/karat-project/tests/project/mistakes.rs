@@ -1496,41 +1496,41 @@ fn auto_cdc_that_contradicts_itself() {
             "from: landing.plans\nselect: { a: a, b: b }\nkey: [a]\nallow_float: true\nauto_cdc:\n  keys: [a, a]\n  stored_as_scd_type: 2\n  track_history_column_list: [b]\n  track_history_except_column_list: [b]\n",
         ),
         expect![[r#"
-        error: with `auto_cdc`, the key is `auto_cdc.keys`
-         --> domains/sales/silver/plans.yaml:3:1
-          |
-        3 | key: [a]
-          | ^^^
-          = hint: remove `key`
+            error: with `auto_cdc`, the key is `auto_cdc.keys`
+             --> domains/sales/silver/plans.yaml:3:1
+              |
+            3 | key: [a]
+              | ^^^
+              = hint: remove `key`
 
-        error: `allow_float` must say why: a sentence
-         --> domains/sales/silver/plans.yaml:4:14
-          |
-        4 | allow_float: true
-          |              ^^^^
-          = hint: like `allow_float: "scores of a model, not money"`
+            error: `allow_float` must say why: a sentence
+             --> domains/sales/silver/plans.yaml:4:14
+              |
+            4 | allow_float: true
+              |              ^^^^
+              = hint: like `allow_float: "scores of a model, not money"`
 
-        error: `a` stands twice in `keys`
-         --> domains/sales/silver/plans.yaml:6:13
-          |
-        6 |   keys: [a, a]
-          |             ^
-          = hint: remove one
+            error: `a` stands twice in `keys`
+             --> domains/sales/silver/plans.yaml:6:13
+              |
+            6 |   keys: [a, a]
+              |             ^
+              = hint: remove one
 
-        error: type 2 needs a time: `sequence_by` is missing and `valid_from` too (C5)
-         --> domains/sales/silver/plans.yaml:7:3
-          |
-        7 |   stored_as_scd_type: 2
-          |   ^^^^^^^^^^^^^^^^^^
-          = hint: add `sequence_by` or `valid_from` with a date or timestamp column
+            error: type 2 needs a time: `sequence_by` is missing and `valid_from` too (C5)
+             --> domains/sales/silver/plans.yaml:7:3
+              |
+            7 |   stored_as_scd_type: 2
+              |   ^^^^^^^^^^^^^^^^^^
+              = hint: add `sequence_by` or `valid_from` with a date or timestamp column; over full loads without one `from: snapshots`, each load a snapshot
 
-        error: both lists of tracked columns are given
-         --> domains/sales/silver/plans.yaml:9:3
-          |
-        9 |   track_history_except_column_list: [b]
-          |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-          = hint: keep one
-    "#]],
+            error: both lists of tracked columns are given
+             --> domains/sales/silver/plans.yaml:9:3
+              |
+            9 |   track_history_except_column_list: [b]
+              |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = hint: keep one
+        "#]],
     );
     check(
         &silver(
@@ -1542,7 +1542,7 @@ fn auto_cdc_that_contradicts_itself() {
               |
             3 | auto_cdc: { keys: [a], sequence_by: _seq, stored_as_scd_type: 2 }
               |                                           ^^^^^^^^^^^^^^^^^^
-              = hint: add `sequence_by` or `valid_from` with a date or timestamp column
+              = hint: add `sequence_by` or `valid_from` with a date or timestamp column; over full loads without one `from: snapshots`, each load a snapshot
         "#]],
     );
     check(
@@ -1819,7 +1819,7 @@ fn files_of_a_feed() {
 fn folders_and_files_that_nothing_reads() {
     check(
         &with(
-            "--- domains/finance.yaml\ndomain: finance\n--- domains/README.md\nText.\n--- domains/sales/sliver/a.yaml\nfrom: x\n--- domains/sales/bronze/b.yaml\nx: 1\n--- domains/sales/models/c.sql\nselect 1\n--- domains/sales/docs/d.md\nText.\n",
+            "--- domains/finance.yaml\ndomain: finance\n--- domains/README.md\nText.\n--- domains/sales/sliver/a.yaml\nfrom: x\n--- domains/sales/bronze/b.yaml\nx: 1\n--- domains/sales/models/c.sql\nselect 1\n--- domains/sales/docs/d.md\nText.\n--- domains/sales/gold/g.SQL\nselect 1\n--- domains/sales/silver/s.Yaml\nfrom: x\n",
         ),
         expect![[r#"
             error: nothing reads this file
@@ -1830,9 +1830,17 @@ fn folders_and_files_that_nothing_reads() {
              --> domains/sales/bronze
               = hint: karat fills bronze itself: declare `feeds` in domain.yaml
 
+            error: nothing reads this file
+             --> domains/sales/gold/g.SQL
+              = hint: endings are written in small letters: rename it to `domains/sales/gold/g.sql`
+
             error: nothing reads this folder
              --> domains/sales/models
               = hint: models lie in `silver/` and `gold/`
+
+            error: nothing reads this file
+             --> domains/sales/silver/s.Yaml
+              = hint: endings are written in small letters: rename it to `domains/sales/silver/s.yaml`
 
             error: nothing reads this folder
              --> domains/sales/sliver
