@@ -194,6 +194,9 @@ impl LakeError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free space and run again: what was not committed is not lost from the source".into())
             }
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+                Some("reading (`query`, `status`, `verify`) needs no more; to write, mount it so that this user may, or name another lake: `targets` in karat.yaml, `--target`".into())
+            }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
                 Some("raise the limit of file sizes (`ulimit -f`, or the file system's) and run again".into())
             }

@@ -89,7 +89,7 @@ pub(crate) enum Verb {
     },
     /// Say what is missing on this machine, in the lake and in the sources.
     Doctor,
-    /// Find all mistakes of the project at once; reads no data, writes nothing.
+    /// Find all mistakes of the project at once; reads no data, writes nothing. Columns of CSV files are known once one was loaded: a name that none has is told by the first `plan`.
     Validate(GivenArgs),
     /// Show what a run would read and write, why, how long that takes and where it would stop; writes nothing.
     Plan(PlanArgs),

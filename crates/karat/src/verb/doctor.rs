@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use karat_lake::{Lake, Put};
+use karat_lake::{Lake, LakeError, Put};
 use karat_pipeline::Sources;
 use serde_json::{Value, json};
 
@@ -255,42 +255,43 @@ fn lake(folder: &Path, checks: &mut Vec<Check>) {
             "lake writes",
             "put-if-absent, hard links, locks and fsync work",
         ),
-        Err(problem) => Check::missing(
+        Err((problem, hint)) => Check::missing(
             "lake writes",
             problem,
-            "use a local file system that this user may write to",
+            hint.unwrap_or_else(|| {
+                "use a local file system that this user may write to".to_owned()
+            }),
         ),
     });
     checks.extend(clock);
     checks.push(space(beside));
 }
 
-fn try_lake(scratch: &Path) -> Result<(), String> {
-    let say = |error: &dyn std::fmt::Display| error.to_string();
-    let lake = Lake::create(scratch).map_err(|error| say(&error))?;
+fn try_lake(scratch: &Path) -> Result<(), (String, Option<String>)> {
+    let say = |error: LakeError| (error.to_string(), error.hint());
+    let wrong = |what: &str| Err((what.to_owned(), None));
+    let lake = Lake::create(scratch).map_err(say)?;
     let put = |bytes: &[u8]| {
         lake.put_if_absent("_karat/runs/doctor.json", bytes)
-            .map_err(|error| say(&error))
+            .map_err(say)
     };
     if put(b"first")? != Put::Created || put(b"second")? != Put::Exists {
-        return Err("put-if-absent does not tell a new file from an old one".to_owned());
+        return wrong("put-if-absent does not tell a new file from an old one");
     }
-    let kept = lake
-        .get("_karat/runs/doctor.json")
-        .map_err(|error| say(&error))?;
+    let kept = lake.get("_karat/runs/doctor.json").map_err(say)?;
     if kept.as_deref() != Some(b"first".as_slice()) {
-        return Err("put-if-absent overwrote a file".to_owned());
+        return wrong("put-if-absent overwrote a file");
     }
     let guard = lake
         .lock("doctor", std::time::Duration::ZERO)
-        .map_err(|error| say(&error))?;
+        .map_err(say)?;
     if lake.lock("doctor", std::time::Duration::ZERO).is_ok() {
-        return Err("a lock was given twice".to_owned());
+        return wrong("a lock was given twice");
     }
     drop(guard);
     File::open(scratch)
         .and_then(|folder| folder.sync_all())
-        .map_err(|error| format!("a folder cannot be synced: {error}"))
+        .map_err(|error| (format!("a folder cannot be synced: {error}"), None))
 }
 
 /// The file system's clock against ours.

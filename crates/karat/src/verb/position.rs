@@ -44,7 +44,7 @@ fn show(voice: Voice, global: &Global, only: Option<&str>) -> Result<u8, Failure
             json!({ "positions": positions })
         },
         || {
-            let mut lines = Table::new(&["feed", "table", ">loads", ">objects", ">held", "cursor", ""]);
+            let mut lines = Table::new(&["feed", "table", ">epoch", ">objects", ">held", "cursor", ""]);
             for (feed, table, at) in &positions {
                 let cursor = match &at.cursor {
                     Value::Null => String::new(),

@@ -92,7 +92,7 @@ fn what_is_held_back_is_listed_and_the_position_known() {
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).text());
     expect![[r#"
-        feed            table                        loads  objects  held  cursor
+        feed            table                        epoch  objects  held  cursor
         landing.orders  shop_bronze.landing__orders      1        1     0
         --- exit 0
     "#]]
