@@ -119,12 +119,14 @@ fn view_as_before(table: &str, header: &Header, types: &[(String, DataType, Data
     )
 }
 
-/// The refusal of a load without columns that models read; `added` are those that it has and the table has not.
+/// The refusal of a load without columns that models read; `added` are those that it has and the table has not, `others` the places
+/// where such are missing as well.
 pub(crate) fn missing(
     feed: &Feed,
     header: &Header,
     names: &[&String],
     added: &[PayloadColumn],
+    others: &[&str],
 ) -> PipelineError {
     let place = &header.place;
     let source_feed = feed.short_name();
@@ -187,6 +189,17 @@ pub(crate) fn missing(
         _ => format!(
             "columns {}, which models read, are missing in {place}, which has {has}",
             quoted(names.iter().map(|name| name.as_str()))
+        ),
+    };
+    let what = match others.len().saturating_sub(LISTED_MAX) {
+        _ if others.is_empty() => what,
+        0 => {
+            let lack = if others.len() == 1 { "lacks" } else { "lack" };
+            format!("{what}; {} {lack} what models read, too", others.join(", "))
+        }
+        more => format!(
+            "{what}; {} and {more} more lack what models read, too",
+            others[..LISTED_MAX].join(", ")
         ),
     };
     PipelineError::Drift {

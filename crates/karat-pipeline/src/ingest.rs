@@ -225,6 +225,7 @@ async fn plan_next(
         let source = source.clone();
         let spec = FeedSpec {
             known_columns: known_columns(site, feed, head),
+            one_of_columns: one_of_columns(site, feed, head)?,
             ..spec.clone()
         };
         let known = known.clone();
@@ -378,6 +379,31 @@ fn future_cursor(site: &Site, feed: &Feed, loads: &[Load], epochs: &Epochs) -> O
             cursor.column, feed.bronze
         )
     })
+}
+
+/// Columns of which a file of a loaded feed has one at least, under the names of the files: with none of them it would be refused for what
+/// models read (B8), and is another file. None where files may lack them.
+fn one_of_columns(
+    site: &Site,
+    feed: &Feed,
+    head: Option<&Head>,
+) -> Result<Vec<String>, PipelineError> {
+    let Some(head) = head.filter(|_| feed.on_schema_change.missing == OnMissing::Fail) else {
+        return Ok(Vec::new());
+    };
+    let read = crate::schedule::columns_read_of(&site.project, &feed.bronze);
+    let accepted = crate::schema_accept::accepted_missing(&site.lake, &feed.bronze)?;
+    let payload = bronze::payload(&head.snapshot.schema);
+    let names: Vec<String> = payload
+        .into_iter()
+        .map(|field| field.name().clone())
+        .collect();
+    let refused = |name: &String| read.contains(name) && !accepted.contains(name);
+    if !names.iter().any(refused) {
+        return Ok(Vec::new());
+    }
+    let renamed = feed.rename.values().cloned();
+    Ok(names.into_iter().chain(renamed).collect())
 }
 
 /// Names that a header of this feed is expected to have: the table's, before there is one those that models read.
@@ -963,7 +989,16 @@ impl Loader<'_> {
             (None, None) => return Ok(None),
         };
         let accepted = crate::schema_accept::accepted_missing(&self.site.lake, &self.feed.bronze)?;
-        for header in headers {
+        let lacks = |schema: &SchemaRef, header: &Header| {
+            let mut missing = bronze::drift(schema, &header.columns).missing;
+            missing.retain(|name| {
+                self.read_by_models.contains(name)
+                    && !accepted.contains(name)
+                    && self.feed.on_schema_change.missing == OnMissing::Fail
+            });
+            missing
+        };
+        for (nth, header) in headers.iter().enumerate() {
             let Header { place, columns } = header;
             if let Some((one, other)) = bronze::same_name(columns) {
                 return Err(PipelineError::Drift {
@@ -982,18 +1017,16 @@ impl Loader<'_> {
             if let Some(error) = drifted::retyped(self.feed, header, &drift.types) {
                 return Err(error);
             }
-            let missing: Vec<&String> = drift
-                .missing
-                .iter()
-                .filter(|name| {
-                    self.read_by_models.contains(*name)
-                        && !accepted.contains(*name)
-                        && self.feed.on_schema_change.missing == OnMissing::Fail
-                })
-                .collect();
+            let missing = lacks(&schema, header);
             if !missing.is_empty() {
+                let behind = headers.iter().skip(nth + 1);
+                let others = behind.filter(|other| !lacks(&schema, other).is_empty());
+                let others: Vec<&str> = others.map(|other| other.place.as_str()).collect();
+                let missing: Vec<&String> = missing.iter().collect();
                 let added = &drift.added;
-                return Err(drifted::missing(self.feed, header, &missing, added));
+                return Err(drifted::missing(
+                    self.feed, header, &missing, added, &others,
+                ));
             }
             match self.feed.on_schema_change.added {
                 OnAdded::Evolve => schema = bronze::evolve_schema(&schema, &drift.added),

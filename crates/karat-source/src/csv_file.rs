@@ -4,6 +4,7 @@
 //! into rows is left to `csv`, how batches are built to `rows`.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::ops::Deref;
 
 use arrow::datatypes::DataType;
@@ -11,8 +12,10 @@ use arrow::record_batch::RecordBatch;
 
 use crate::control::{self, Tally, Which};
 use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind};
-use crate::decode::{Decoded, original};
-use crate::format::{FileFormat, ObjectCount, Opened, Sample, SampleColumn, not_there, reason_in};
+use crate::decode::{Decoded, LooksUtf8, original};
+use crate::format::{
+    FileFormat, ObjectCount, Opened, Sample, SampleColumn, not_there, reading, reason_in,
+};
 use crate::packed::{CHUNK_BYTES, Part};
 use crate::rows::{Layout, RowBuilder};
 use crate::{
@@ -129,13 +132,17 @@ impl FileFormat for Csv {
     }
 
     fn sample(&self, object: &Opened, rows_max: u64) -> Result<Option<Sample>, SourceError> {
+        let feed = object.feed;
+        // Before the texts are opened: they share the place in the file.
+        let mut sample = Sample {
+            looks_utf8: feed.csv.encoding == Encoding::Windows1252 && begins_as_utf8(object)?,
+            ..Sample::default()
+        };
         let mut texts = object.parts()?;
         let Some(part) = texts.next()? else {
             return Ok(None);
         };
-        let feed = object.feed;
         let mut reader = reader(object, part, object.chunk)?;
-        let mut sample = Sample::default();
         let mut pending = false;
         let names = match (feed.csv.header, &feed.columns) {
             (false, Some(columns)) => columns.clone(),
@@ -156,6 +163,7 @@ impl FileFormat for Csv {
         let several = names.len() > 1;
         reader.reader.expect_fields(names.len());
         let mut profiles = vec![discover::Profile::default(); names.len()];
+        let mut values = NamesAsValues::default();
         while sample.rows < rows_max && (pending || reader.advance()?) {
             pending = false;
             if several && reader.is_blank() {
@@ -163,6 +171,7 @@ impl FileFormat for Csv {
             }
             // What a row lacks or has too much is rescued, not typed.
             if reader.spans().len() == names.len() {
+                values.see(&reader, &names);
                 for (profile, span) in profiles.iter_mut().zip(reader.spans()) {
                     let value = reader.field(*span);
                     let value = String::from_utf8_lossy(&value);
@@ -178,6 +187,12 @@ impl FileFormat for Csv {
         }
         sample.goes_on = sample.rows >= rows_max;
         sample.written = reader.encoding().name();
+        if feed.csv.header && feed.columns.is_none() {
+            let is_row = discover::value_among_names(&names);
+            sample.first_is_number = is_row.is_some();
+            let is_row = is_row.is_some() || values.met || discover::lacks_a_name(&names);
+            sample.first_row = is_row.then(|| names.join(&feed.csv.delimiter));
+        }
         let names = names.into_iter().zip(folded).zip(profiles);
         sample.columns = names
             .map(|((source_name, name), profile)| SampleColumn {
@@ -189,6 +204,55 @@ impl FileFormat for Csv {
             .collect();
         Ok(Some(sample))
     }
+}
+
+/// Whether the first rows have a name of their column as a value, which a header that came twice has not alone.
+#[derive(Default)]
+struct NamesAsValues {
+    met: bool,
+}
+
+impl NamesAsValues {
+    fn see(&mut self, reader: &Records, names: &[String]) {
+        if self.met {
+            return;
+        }
+        let spans = reader.spans().iter();
+        let same = spans
+            .zip(names)
+            .filter(|(span, name)| !name.is_empty() && *reader.field(**span) == *name.as_bytes());
+        let same = same.count();
+        self.met = same > 0 && 2 * same <= names.len();
+    }
+}
+
+/// As much of a file is looked at for its encoding where nobody reads all of it.
+const ENCODING_BYTES: usize = 1 << 20;
+
+/// Whether an object that is said to be in a one-byte encoding begins as UTF-8.
+fn begins_as_utf8(object: &Opened) -> Result<bool, SourceError> {
+    let mut texts = object.parts()?;
+    let Some(mut part) = texts.next()? else {
+        return Ok(false);
+    };
+    let mut looks = LooksUtf8::default();
+    let mut chunk = vec![0; CHUNK_BYTES.min(ENCODING_BYTES)];
+    let mut seen = 0;
+    while seen < ENCODING_BYTES {
+        match part.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(n) => {
+                looks.see(&chunk[..n]);
+                seen += n;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(reading(object.path, e)),
+        }
+    }
+    Ok(match seen < ENCODING_BYTES {
+        true => looks.is_utf8(),
+        false => looks.begins_as_utf8(),
+    })
 }
 
 /// The records of one text of an object; what the sender says of them is none.
@@ -384,6 +448,9 @@ fn header_flaw(object: &Opened) -> Result<Option<String>, SourceError> {
         if let Some(why) = other_delimiter(&names, feed) {
             return Ok(Some(format!("{HEADER}{why}")));
         }
+        if let Some(why) = another_file(&names, &folded, feed) {
+            return Ok(Some(format!("{HEADER}{why}")));
+        }
         folded.sort_unstable();
         match &first {
             Some((name, first)) if *first != folded => {
@@ -425,6 +492,8 @@ pub(crate) struct Runs {
     longest: usize,
     /// A terminator may be text, so that runs do not tell how long a row is.
     hidden: bool,
+    /// Of files in a one-byte encoding.
+    looks_utf8: Option<LooksUtf8>,
 }
 
 impl Runs {
@@ -454,10 +523,19 @@ impl Runs {
             run: 0,
             longest: 0,
             hidden,
+            looks_utf8: (csv.encoding == Encoding::Windows1252).then(LooksUtf8::default),
         }
     }
 
+    /// Whether what is read in a one-byte encoding is UTF-8.
+    pub(crate) fn are_utf8(&self) -> bool {
+        self.looks_utf8.as_ref().is_some_and(LooksUtf8::is_utf8)
+    }
+
     pub(crate) fn see(&mut self, chunk: &[u8]) {
+        if let Some(looks) = &mut self.looks_utf8 {
+            looks.see(chunk);
+        }
         if self.bytes == 0 && (chunk.starts_with(b"\xFF\xFE") || chunk.starts_with(b"\xFE\xFF")) {
             self.hidden = true;
             self.bytes_max /= 2;
@@ -618,6 +696,31 @@ fn is_windows_1252(bytes: &[u8]) -> bool {
 fn is_no_text(byte: &u8) -> bool {
     byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1C..=0x1F)
 }
+
+/// What a header says that has none of the columns that every file of the feed has some of.
+fn another_file(names: &[String], folded: &[String], feed: &FeedSpec) -> Option<String> {
+    let of_feed = &feed.one_of_columns;
+    if of_feed.is_empty() || folded.iter().any(|name| of_feed.contains(name)) {
+        return None;
+    }
+    let quoted = |names: &[String]| {
+        let shown = names.iter().take(NAMES_SHOWN);
+        let shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
+        let more = names.len().saturating_sub(NAMES_SHOWN);
+        match more {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    };
+    Some(format!(
+        "of the feed's columns ({}) it has none, but {}; if they have other names now, `rename` of the feed says which",
+        quoted(of_feed),
+        quoted(names)
+    ))
+}
+
+/// Columns that such a message lists.
+const NAMES_SHOWN: usize = 5;
 
 /// What a header of one column says that is the known columns between other delimiters.
 fn other_delimiter(names: &[String], feed: &FeedSpec) -> Option<String> {

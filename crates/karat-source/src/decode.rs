@@ -279,6 +279,56 @@ pub fn original(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
     out
 }
 
+/// Tells of bytes in another encoding whether they are UTF-8 with letters beyond ASCII: a text in a one-byte encoding is that by chance as good as
+/// never. Past the first byte that is none it costs nothing.
+#[derive(Debug, Default)]
+pub(crate) struct LooksUtf8 {
+    begun: bool,
+    beyond_ascii: bool,
+    other: bool,
+    /// The begin of a character that a chunk cut.
+    cut: Vec<u8>,
+}
+
+impl LooksUtf8 {
+    pub(crate) fn see(&mut self, mut chunk: &[u8]) {
+        // A byte order mark wins over what is declared.
+        self.other |= !std::mem::replace(&mut self.begun, true)
+            && [&b"\xEF\xBB\xBF"[..], b"\xFF\xFE", b"\xFE\xFF"]
+                .iter()
+                .any(|mark| chunk.starts_with(mark));
+        while !self.other
+            && !self.cut.is_empty()
+            && let Some((first, rest)) = chunk.split_first()
+        {
+            self.cut.push(*first);
+            chunk = rest;
+            match std::str::from_utf8(&self.cut) {
+                Ok(_) => self.cut.clear(),
+                Err(e) => self.other = e.error_len().is_some(),
+            }
+        }
+        if self.other || chunk.is_ascii() {
+            return;
+        }
+        self.beyond_ascii = true;
+        if let Err(e) = std::str::from_utf8(chunk) {
+            self.other = e.error_len().is_some();
+            self.cut = chunk[e.valid_up_to()..].to_vec();
+        }
+    }
+
+    /// Whether all that was seen is; what ends within a character is not.
+    pub(crate) fn is_utf8(&self) -> bool {
+        self.begins_as_utf8() && self.cut.is_empty()
+    }
+
+    /// Whether it is so far.
+    pub(crate) fn begins_as_utf8(&self) -> bool {
+        self.beyond_ascii && !self.other
+    }
+}
+
 /// Lower-case hex digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -362,6 +412,23 @@ mod tests {
             let (out, _) = decode(b"\x80\xE4\x81", Encoding::Windows1252, step);
             assert_eq!(String::from_utf8(out.clone()).expect("text"), "€ä\u{81}");
             assert_eq!(original(&out, Encoding::Windows1252), b"\x80\xE4\x81");
+        }
+    }
+
+    #[test]
+    fn utf8_is_known_at_any_step() {
+        for step in [3, 4, 5, 100] {
+            for (file, is) in [
+                ("Größe 12 €".as_bytes(), true),
+                (b"Gr\xF6\xDFe", false),
+                (b"Gr\xC3\xB6 \xDF", false),
+                (b"plain", false),
+                ("\u{feff}ä".as_bytes(), false),
+            ] {
+                let mut looks = LooksUtf8::default();
+                file.chunks(step).for_each(|chunk| looks.see(chunk));
+                assert_eq!(looks.is_utf8(), is, "{file:?} by {step}");
+            }
         }
     }
 

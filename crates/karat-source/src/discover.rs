@@ -100,6 +100,43 @@ pub(crate) fn in_sql(name: &str) -> String {
     }
 }
 
+/// The first of the names of a header that is a number or a date, as values are and names seldom: in a row of numbers or dates that follow
+/// one another, such as years, it may well be a name.
+pub(crate) fn value_among_names<S: AsRef<str>>(names: &[S]) -> Option<&str> {
+    let values = names.iter().map(AsRef::as_ref);
+    let values: Vec<&str> = values.filter(|name| is_number_or_date(name)).collect();
+    let numbers: Option<Vec<i64>> = values.iter().map(|value| value.parse().ok()).collect();
+    let is_series = match numbers {
+        Some(numbers) => numbers.windows(2).all(|two| two[1] - two[0] == 1),
+        None => values
+            .iter()
+            .all(|value| value.contains(['-', '/', ':']) || value.matches('.').count() > 1),
+    };
+    values
+        .first()
+        .copied()
+        .filter(|_| !is_series || values.len() < 3)
+}
+
+/// Whether a column between others has no name; the first has none where a program writes its row numbers there, and the last ones where a sheet
+/// was wider.
+pub(crate) fn lacks_a_name(names: &[String]) -> bool {
+    let named = |name: &String| !name.trim().is_empty();
+    let last = names.iter().rposition(named).unwrap_or(0);
+    names[..last].iter().skip(1).any(|name| !named(name))
+}
+
+/// Digits with the signs that stand in numbers, dates and times, and nothing else.
+fn is_number_or_date(name: &str) -> bool {
+    let name = name.trim();
+    let digits = name.strip_prefix(['-', '+']).unwrap_or(name);
+    digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.bytes().all(|byte| {
+            byte.is_ascii_digit()
+                || matches!(byte, b'.' | b',' | b'-' | b'/' | b':' | b'T' | b'Z' | b' ')
+        })
+}
+
 /// What the values of a column have in common so far.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Profile {

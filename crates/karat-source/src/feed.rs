@@ -128,6 +128,8 @@ pub struct FeedSpec {
     pub null_values: Vec<String>,
     /// Names, folded, that a header is expected to have: by them a file with another delimiter is known.
     pub known_columns: Vec<String>,
+    /// Columns, folded, of which a header has one at least: a file with none of them is another file. None where that is not known.
+    pub one_of_columns: Vec<String>,
     /// Regular expression with one group that captures the order mark from the path, by number where it may
     /// capture more digits or fewer; default the whole path, as text (B1).
     pub file_order: Option<String>,

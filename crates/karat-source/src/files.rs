@@ -82,6 +82,8 @@ struct Proved {
     sha256: String,
     broken: Option<String>,
     changed_meanwhile: bool,
+    /// Whether it is read in a one-byte encoding and is UTF-8.
+    looks_utf8: bool,
 }
 
 impl Files {
@@ -242,6 +244,7 @@ impl Files {
                 sha256: hex(&Sha256::digest(b"")),
                 broken: listed.broken.clone(),
                 changed_meanwhile: false,
+                looks_utf8: false,
             }));
         }
         let path = self.absolute(&listed.path);
@@ -294,6 +297,7 @@ impl Files {
         if broken.is_none() && packing == Packing::Plain && is_text && !changed_meanwhile {
             broken = packed::no_text(&mut file).map_err(fail)?;
         }
+        let looks_utf8 = feed.format == Format::Csv && runs.are_utf8();
         if broken.is_none() && !changed_meanwhile {
             let opened = Opened {
                 feed,
@@ -321,6 +325,7 @@ impl Files {
             sha256,
             broken,
             changed_meanwhile,
+            looks_utf8,
         }))
     }
 
@@ -521,6 +526,7 @@ impl Files {
             let mut other = feed.clone();
             other.csv.encoding = Encoding::Windows1252;
             if let Ok(mut found) = self.sample(&other, &[listed]) {
+                found.looks_utf8 = false;
                 found.notes.push(
                     "it is not valid in `utf-8`, and is read as Windows-1252 here: look whether its letters are right".to_owned(),
                 );
@@ -534,7 +540,24 @@ impl Files {
             if let Ok(mut found) = self.sample(&other, &[listed])
                 && found.misfits == 0
             {
+                found.looks_utf8 = false;
                 found.notes = notes.unwrap_or_default();
+                (*feed, sampled) = (other, Ok(found));
+            }
+        }
+        if sampled
+            .as_ref()
+            .is_ok_and(|sampled| sampled.first_is_number)
+        {
+            let mut other = feed.clone();
+            other.csv.header = false;
+            if let Ok(mut found) = self.sample(&other, &[listed])
+                && let Ok(with_header) = &mut sampled
+            {
+                let names = found.columns.iter();
+                other.columns = Some(names.map(|column| column.source_name.clone()).collect());
+                found.notes = std::mem::take(&mut with_header.notes);
+                found.first_row = with_header.first_row.take();
                 (*feed, sampled) = (other, Ok(found));
             }
         }
@@ -563,6 +586,10 @@ struct Sampled {
     goes_on: bool,
     written: &'static str,
     names_are_made_up: bool,
+    /// Of the newest file in which it is so.
+    first_row: Option<String>,
+    first_is_number: bool,
+    looks_utf8: bool,
     notes: Vec<String>,
     columns: Vec<SampledColumn>,
 }
@@ -603,6 +630,9 @@ impl Sampled {
         self.goes_on |= sample.goes_on;
         self.written = sample.written;
         self.names_are_made_up |= sample.names_are_made_up;
+        self.first_row = self.first_row.take().or(sample.first_row);
+        self.first_is_number |= sample.first_is_number;
+        self.looks_utf8 |= sample.looks_utf8;
         let has_names = feed.csv.header || feed.format != Format::Csv;
         let chosen = feed.columns.as_deref().filter(|_| has_names);
         for SampleColumn {
@@ -652,8 +682,20 @@ impl Sampled {
             [only] => only.path.clone(),
             _ => feed.path.clone().unwrap_or_default(),
         };
-        if self.names_are_made_up {
-            notes.push("no header and no `columns:`: names are made up".to_owned());
+        match (&self.first_row, feed.csv.header) {
+            (Some(row), true) => notes.push(format!(
+                "the first row, `{row}`, looks like values and not like names: if it is a row, declare `csv: {{ header: false }}` and name the columns, `columns: [first, second, …]`; else it is lost"
+            )),
+            (Some(row), false) => notes.push(format!(
+                "the first row, `{row}`, looks like values: it is read as a row here, and names are made up: give better ones in `columns`"
+            )),
+            (None, _) if self.names_are_made_up => {
+                notes.push("no header and no `columns:`: names are made up".to_owned());
+            }
+            (None, _) => {}
+        }
+        if self.looks_utf8 {
+            notes.push(format!("it is read as `{}`, and {IS_UTF8}", self.written));
         }
         if self.files > 0 {
             let plural = |count: u64, word: &str| match count {
@@ -886,6 +928,7 @@ impl Source for Files {
             Some(_) => Vec::new(),
             None => listed.iter().map(|listed| listed.path.clone()).collect(),
         };
+        let mut in_utf8: Vec<&str> = Vec::new();
         let mut unproved = Vec::new();
         for listed in listed {
             let mark = mark_of(&listed.path)?;
@@ -940,6 +983,9 @@ impl Source for Files {
                 planned.wait(&listed.path, "is being written");
                 continue;
             }
+            if proved.looks_utf8 && proved.broken.is_none() {
+                in_utf8.push(&listed.path);
+            }
             match before {
                 Some(before)
                     if before.sha256 == proved.sha256
@@ -973,16 +1019,29 @@ impl Source for Files {
                 .hint("have it delivered again, or take `on_broken_object: stop` from the feed to go on without it")
                 .object(&object.path));
         }
+        if let Some(first) = in_utf8.first() {
+            planned.warnings.push(format!(
+                "`{first}`{} is read as `{}`, and {IS_UTF8}",
+                and_more(in_utf8.len()),
+                feed.csv.encoding.name()
+            ));
+        }
         if !feed.on_duplicate_load {
             self.find_duplicates(feed, &mut fresh, &newest, &mark_of)?;
+            let mut twice = fresh
+                .iter()
+                .filter_map(|object| Some((&object.path, object.duplicate_of.as_ref()?)));
+            if let Some((path, of)) = twice.next() {
+                planned.warnings.push(format!(
+                    "`{path}`{} holds, byte for byte, what `{of}` holds, and counts as a duplicate: where both count, declare `on_duplicate: load`",
+                    and_more(1 + twice.count())
+                ));
+            }
         }
         if (!fresh.is_empty() || known.is_empty())
             && let Some(first) = folders.first()
         {
-            let more = match folders.len() {
-                1 => String::new(),
-                many => format!(" (and {} more)", many - 1),
-            };
+            let more = and_more(folders.len());
             planned.warnings.push(format!(
                 "`{first}`{more} is a folder that `{glob}` matches too; what is in it is not read: `{glob}/*` would name it",
                 glob = feed.path.as_deref().unwrap_or_default()
@@ -1100,6 +1159,9 @@ impl Source for Files {
                 }
             }
         }
+        planned
+            .warnings
+            .extend(header_of_values(feed, &planned.loads));
         Ok(planned)
     }
 
@@ -1191,6 +1253,37 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// What a file is whose declared encoding is one of one byte a letter.
+const IS_UTF8: &str = "is valid UTF-8 throughout: its letters beyond ASCII come out wrong (`Ã¤` for `ä`); take `encoding` out of `csv` of the feed";
+
+/// The number of others, behind the first.
+fn and_more(count: usize) -> String {
+    match count {
+        0 | 1 => String::new(),
+        many => format!(" (and {} more)", many - 1),
+    }
+}
+
+/// The note on a header with a number or a date for a name.
+fn header_of_values(feed: &FeedSpec, loads: &[Load]) -> Option<String> {
+    if feed.format != Format::Csv || !feed.csv.header || feed.columns.is_some() {
+        return None;
+    }
+    let load = loads.iter().find(|load| load.header.is_some())?;
+    let names: Vec<&str> = load
+        .header
+        .iter()
+        .flatten()
+        .map(|column| column.source_name.as_str())
+        .collect();
+    let value = discover::value_among_names(&names)?;
+    let object = load.objects.iter().find(|object| object.broken.is_none())?;
+    Some(format!(
+        "`{}` has the column name `{value}`: if its first row holds values, it is lost; declare `csv: {{ header: false }}` and name the columns, `columns: [first, second, …]`; if these are names, list them in `columns`",
+        object.path
+    ))
 }
 
 /// The refusal of a load made anew from the parts of its mark, of which some are not there any more.
@@ -1424,6 +1517,9 @@ fn feed_hint(path: &str, feed: &FeedSpec) -> String {
         let delimiter = feed.csv.delimiter.escape_default();
         csv.push(format!("delimiter: \"{delimiter}\""));
     }
+    if !feed.csv.header {
+        csv.push("header: false".to_owned());
+    }
     if feed.csv.encoding != Encoding::Utf8 {
         csv.push(format!("encoding: {}", feed.csv.encoding.name()));
     }
@@ -1431,8 +1527,12 @@ fn feed_hint(path: &str, feed: &FeedSpec) -> String {
         true => String::new(),
         false => format!(", csv: {{ {} }}", csv.join(", ")),
     };
+    let columns = match &feed.columns {
+        None => String::new(),
+        Some(names) => format!(", columns: [{}]", names.join(", ")),
+    };
     format!(
-        "name: {}, mode: incremental, path: {}{format}{csv}",
+        "name: {}, mode: incremental, path: {}{format}{csv}{columns}",
         names::fold(stem, 1),
         names::quoted(path)
     )
@@ -1447,7 +1547,7 @@ fn by_ending(path: &str) -> Option<(Format, &'static str)> {
         .find_map(|packing| path.strip_suffix(packing));
     let (_, ending) = unpacked.unwrap_or(&path).rsplit_once('.')?;
     let (format, delimiter) = match ending {
-        "csv" => (Format::Csv, ","),
+        "csv" | "txt" => (Format::Csv, ","),
         "tsv" => (Format::Csv, "\t"),
         "ndjson" | "jsonl" => (Format::Ndjson, ","),
         "json" => (Format::Json, ","),
@@ -1457,6 +1557,21 @@ fn by_ending(path: &str) -> Option<(Format, &'static str)> {
         _ => return None,
     };
     (unpacked.is_none() || format.is_text()).then_some((format, delimiter))
+}
+
+/// Of paths in a folder: one line on those at which a proposal does not look, if there are any.
+#[must_use]
+pub fn not_looked_at<'a>(paths: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut others = paths.filter(|path| by_ending(path).is_none());
+    let first = others.next()?;
+    let more = others.count();
+    let (more, are) = match more {
+        0 => (String::new(), "is"),
+        more => (format!(" (and {more} more)"), "are"),
+    };
+    Some(format!(
+        "`{first}`{more} {are} not looked at: files are that end in .csv, .tsv, .txt, .json, .ndjson, .jsonl, .parquet, .avro, .xlsx, .xlsm, .xlsb, .xls or .ods, those of text also packed (.gz, .zst, .bz2, .zip); a feed reads a file of any name (`path`, `format`)"
+    ))
 }
 
 /// The format that a feed is written in.

@@ -186,4 +186,10 @@ pub(crate) struct Sample {
     /// How it is written, for a person.
     pub(crate) written: &'static str,
     pub(crate) names_are_made_up: bool,
+    /// The first row, which was taken for names and looks like values.
+    pub(crate) first_row: Option<String>,
+    /// Whether it looks so by itself, whatever follows.
+    pub(crate) first_is_number: bool,
+    /// Whether it is read in a one-byte encoding and is UTF-8.
+    pub(crate) looks_utf8: bool,
 }

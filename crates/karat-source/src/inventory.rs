@@ -91,6 +91,15 @@ impl Inventory {
         }
     }
 
+    /// Of a folder the paths of its files, unless they are too many.
+    #[must_use]
+    pub fn files(&self) -> &[String] {
+        match &self.names {
+            Names::Files(paths) => paths,
+            Names::Tables { .. } | Names::Untold => &[],
+        }
+    }
+
     /// Whether the feed names anything that is there.
     pub fn find(&mut self, feed: &FeedSpec) -> Found {
         match (&self.names, &feed.path, &feed.table) {

@@ -37,7 +37,7 @@ pub use feed::{
     Lag, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig,
     TestReport, Unpack, Waiting,
 };
-pub use files::LATE_EXTRACT;
+pub use files::{LATE_EXTRACT, not_looked_at};
 pub use inventory::{Found, Inventory};
 pub use pulse::Pulse;
 pub use rows::{epoch_bytes, with_epoch};

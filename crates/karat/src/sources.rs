@@ -208,6 +208,7 @@ pub(crate) fn spec(feed: &Feed) -> FeedSpec {
         columns: feed.columns.clone(),
         null_values: feed.null_values.clone(),
         known_columns: Vec::new(),
+        one_of_columns: Vec::new(),
         file_order: feed.file_order.clone(),
         parts: feed.parts,
         on_duplicate_load: feed.on_duplicate == OnDuplicate::Load,

@@ -91,12 +91,13 @@ fn deliveries_and_duplicates() {
         &spec,
         &mut known,
         expect![[r#"
-        load - {"objects":0} -> {"objects":4}
-          in/a.csv 5 bytes, 7cde7fb6 delivery 1 mark in/a.csv
-          in/b.csv 5 bytes, 7cde7fb6 delivery 1 mark in/b.csv, duplicate of in/a.csv
-          in/empty1.csv 3 bytes, 984a644e delivery 1 mark in/empty1.csv
-          in/empty2.csv 3 bytes, 984a644e delivery 1 mark in/empty2.csv
-    "#]],
+            load - {"objects":0} -> {"objects":4}
+              in/a.csv 5 bytes, 7cde7fb6 delivery 1 mark in/a.csv
+              in/b.csv 5 bytes, 7cde7fb6 delivery 1 mark in/b.csv, duplicate of in/a.csv
+              in/empty1.csv 3 bytes, 984a644e delivery 1 mark in/empty1.csv
+              in/empty2.csv 3 bytes, 984a644e delivery 1 mark in/empty2.csv
+            warning: `in/b.csv` holds, byte for byte, what `in/a.csv` holds, and counts as a duplicate: where both count, declare `on_duplicate: load`
+        "#]],
     );
     step(&folder, &spec, &mut known, expect![[""]]);
     // Touched, changed, and changed back with the old time.
@@ -139,11 +140,12 @@ fn deliveries_and_duplicates() {
         &spec,
         &mut known,
         expect![[r#"
-        load - {"objects":6} -> {"objects":8}
-          in/c.csv 5 bytes, 4ece338a delivery 1 mark in/c.csv
-          in/d.csv 5 bytes, 7cde7fb6 delivery 1 mark in/d.csv, duplicate of in/a.csv
-        touched in/a.csv
-    "#]],
+            load - {"objects":6} -> {"objects":8}
+              in/c.csv 5 bytes, 4ece338a delivery 1 mark in/c.csv
+              in/d.csv 5 bytes, 7cde7fb6 delivery 1 mark in/d.csv, duplicate of in/a.csv
+            touched in/a.csv
+            warning: `in/d.csv` holds, byte for byte, what `in/a.csv` holds, and counts as a duplicate: where both count, declare `on_duplicate: load`
+        "#]],
     );
     folder.put("in/e.csv", "id\n1\n", 3);
     step(

@@ -6,7 +6,7 @@ use karat_pipeline::inventories::Inventories;
 use karat_pipeline::near_misses::near_misses;
 use karat_pipeline::{PipelineError, Sources};
 use karat_project::{Feed, Mode, fold_name};
-use karat_source::{Discovered, DiscoveredColumn};
+use karat_source::{Discovered, DiscoveredColumn, not_looked_at};
 use serde_json::{Value, json};
 
 use crate::args::{Global, SourceVerb};
@@ -126,6 +126,10 @@ fn discover(
     };
     let spec = declared.map(|feed| sources.spec(feed));
     let found = source.discover(spec.as_ref())?;
+    let passed_over = match declared {
+        Some(_) => None,
+        None => not_looked_at(source.inventory()?.files().iter().map(String::as_str)),
+    };
     let written = match (declared, found.first()) {
         (Some(feed), Some(first)) if write => Some(write_silver(opened, feed, first)?),
         _ => None,
@@ -133,7 +137,7 @@ fn discover(
     voice.answer(
         || {
             let found: Vec<Value> = found.iter().map(discovered_json).collect();
-            json!({ "source": name, "found": found, "written": written.as_ref().map(|path| path.display().to_string()) })
+            json!({ "source": name, "found": found, "not_looked_at": passed_over, "written": written.as_ref().map(|path| path.display().to_string()) })
         },
         || {
             let mut text = String::new();
@@ -142,6 +146,9 @@ fn discover(
             }
             if found.is_empty() {
                 text.push_str("nothing found\n");
+            }
+            if let Some(others) = &passed_over {
+                text.push_str(&format!("note: {others}\n"));
             }
             if let Some(path) = &written {
                 text.push_str(&format!("written to {}: look at each type, then `karat validate`\n", path.display()));

@@ -185,5 +185,103 @@ fn files_in_another_encoding_or_with_another_separator() {
           text    text  text
           feed: - { source: landing, name: one, mode: incremental, path: "one.csv" }
           note: 1 row of `one.csv` looked at, utf-8
+        readme.txt (incremental)
+          column           type  for silver
+          files_land_here  text  files_land_here
+          feed: - { source: landing, name: readme, mode: incremental, path: "readme.txt" }
+          note: 0 rows of `readme.txt` looked at, utf-8
     "#]].assert_eq(&(of_feed.stdout + "--\n" + &of_source.stdout));
+}
+
+/// A row that was taken for names, UTF-8 that is read as something else, and files that nobody looks at (B3).
+#[test]
+fn files_whose_declaration_forgets_something() {
+    let project = Project::one_feed(
+        "{ source: landing, name: c, mode: incremental, path: \"cur*.csv\" }\n  - { source: landing, name: g, mode: incremental, path: \"g.csv\", csv: { encoding: windows-1252 } }",
+        "",
+    );
+    project.remove("domains/d/silver/t.yaml");
+    project.remove("landing/readme.txt");
+    project.write("landing/cur.csv", "1,afa,afghani\n2,eur,euro\n");
+    project.write("landing/g.csv", "id,size\n1,groß\n");
+    project.write("landing/word.csv", "short,long\neur,euro\nshort,x\n");
+    project.write("landing/years.csv", "country,2019,2020,2021\nde,1,2,3\n");
+    let tabs = "\u{feff}id\tname\n1\tä\n".encode_utf16();
+    let tabs: Vec<u8> = tabs.flat_map(u16::to_le_bytes).collect();
+    project.write_bytes("landing/ship/s.txt", &tabs);
+    project.write("landing/ship/s.dat", "x\n");
+    let shown = ["landing c", "landing g", "landing"].map(|of| {
+        let words = of.split(' ');
+        let words: Vec<&str> = ["source", "discover"].into_iter().chain(words).collect();
+        project.karat(&words).stdout
+    });
+    expect![[r#"
+        cur.csv (incremental)
+        from: landing.c
+        select:
+          c_1:     'cast("1" as bigint)'
+          afa:     afa
+          afghani: afghani
+          note: the first row, `1,afa,afghani`, looks like values and not like names: if it is a row, declare `csv: { header: false }` and name the columns, `columns: [first, second, …]`; else it is lost
+          note: 1 row of `cur.csv` looked at, utf-8
+        --
+        g.csv (incremental)
+        from: landing.g
+        select:
+          id:   cast(id as bigint)
+          size: size
+          note: it is read as `windows-1252`, and is valid UTF-8 throughout: its letters beyond ASCII come out wrong (`Ã¤` for `ä`); take `encoding` out of `csv` of the feed
+          note: 1 row of `g.csv` looked at, windows-1252
+        --
+        cur.csv (incremental)
+          column    type  for silver
+          column_1  text  cast(column_1 as bigint)
+          column_2  text  column_2
+          column_3  text  column_3
+          feed: - { source: landing, name: cur, mode: incremental, path: "cur.csv", csv: { header: false }, columns: [column_1, column_2, column_3] }
+          note: the first row, `1,afa,afghani`, looks like values: it is read as a row here, and names are made up: give better ones in `columns`
+          note: 2 rows of `cur.csv` looked at, utf-8
+        g.csv (incremental)
+          column  type  for silver
+          id      text  cast(id as bigint)
+          size    text  size
+          feed: - { source: landing, name: g, mode: incremental, path: "g.csv" }
+          note: 1 row of `g.csv` looked at, utf-8
+        ship/s.txt (incremental)
+          column  type  for silver
+          id      text  cast(id as bigint)
+          name    text  name
+          feed: - { source: landing, name: s, mode: incremental, path: "ship/s.txt", csv: { delimiter: "\t" } }
+          note: 1 row of `ship/s.txt` looked at, utf-16le
+        word.csv (incremental)
+          column  type  for silver
+          short   text  short
+          long    text  long
+          feed: - { source: landing, name: word, mode: incremental, path: "word.csv" }
+          note: the first row, `short,long`, looks like values and not like names: if it is a row, declare `csv: { header: false }` and name the columns, `columns: [first, second, …]`; else it is lost
+          note: 2 rows of `word.csv` looked at, utf-8
+        years.csv (incremental)
+          column   type  for silver
+          country  text  country
+          2019     text  cast("2019" as bigint)
+          2020     text  cast("2020" as bigint)
+          2021     text  cast("2021" as bigint)
+          feed: - { source: landing, name: years, mode: incremental, path: "years.csv" }
+          note: 1 row of `years.csv` looked at, utf-8
+        note: `ship/s.dat` is not looked at: files are that end in .csv, .tsv, .txt, .json, .ndjson, .jsonl, .parquet, .avro, .xlsx, .xlsm, .xlsb, .xls or .ods, those of text also packed (.gz, .zst, .bz2, .zip); a feed reads a file of any name (`path`, `format`)
+    "#]].assert_eq(&shown.join("--\n"));
+    project.write("landing/cur2.csv", "1,afa,afghani\n2,eur,euro\n");
+    expect![[r#"
+        step  table                would  because        reads            takes
+        load  d_bronze.landing__c  load   2 new objects  2 objects, 50 B  no estimate: never run
+        load  d_bronze.landing__g  load   1 new object   1 object, 16 B   no estimate: never run
+        note: d_bronze.landing__c: `cur2.csv` holds, byte for byte, what `cur.csv` holds, and counts as a duplicate: where both count, declare `on_duplicate: load`
+        note: d_bronze.landing__c: `cur.csv` has the column name `1`: if its first row holds values, it is lost; declare `csv: { header: false }` and name the columns, `columns: [first, second, …]`; if these are names, list them in `columns`
+        note: d_bronze.landing__g: `g.csv` is read as `windows-1252`, and is valid UTF-8 throughout: its letters beyond ASCII come out wrong (`Ã¤` for `ä`); take `encoding` out of `csv` of the feed
+        2 steps to do; nothing was written
+    "#]].assert_eq(&project.karat(&["plan"]).stdout);
+    let notes = project.karat(&["run"]).stderr;
+    for said in ["valid UTF-8", "the column name `1`", "on_duplicate: load"] {
+        assert_eq!(notes.matches(said).count(), 1, "{said}: {notes}");
+    }
 }

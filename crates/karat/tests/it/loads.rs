@@ -1894,3 +1894,58 @@ fn a_text_of_a_file_orders_no_events() {
         );
     }
 }
+
+/// Files that are none of the feed's, and several that lack a column, in one delivery (B4, B8).
+#[test]
+fn odd_files_beside_others() {
+    let project = Project::one_feed(
+        "{ source: landing, name: orders, mode: incremental, path: \"*.csv\" }",
+        ORDERS,
+    );
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    project.run(0);
+    project.write("landing/b.csv", "<!DOCTYPE html>\n<p>error</p>\n");
+    project.write("landing/c.csv", "7,seven\n8,eight\n");
+    project.write("landing/d.csv", "id,v\n2,two\n");
+    let answer = project.karat(&["run", "--quiet"]);
+    expect![[r#"
+              table                     version   time  rows
+        done  d_bronze.landing__orders        1  N s  1 read = 1 kept
+        done  d_silver.t                      1  N s  1 read = 1 kept   incremental: 1 new load
+        held    b.csv of d_bronze.landing__orders: its header cannot be read: of the feed's columns (`id`, `v`) it has none, but `<!DOCTYPE html>`; if they have other names now, `rename` of the feed says which
+        held    c.csv of d_bronze.landing__orders: its header cannot be read: of the feed's columns (`id`, `v`) it has none, but `7`, `seven`; if they have other names now, `rename` of the feed says which
+        sources 1 read = 1 kept; silver 1 read = 1 kept
+        run RUN: 2 tables written, 0 unchanged, N s
+        head DIGEST
+        --- exit 1
+    "#]].assert_eq(&answer.text());
+    expect![[r#"
+        id,v
+        1,one
+        2,two
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect![[r#"
+        table                     object  reason
+        d_bronze.landing__orders  b.csv   its header cannot be read: of the feed's columns (`id`, `v`) it has none, but `<!DOCTYPE html>`; if they have other names now, `rename` of the feed says which
+        d_bronze.landing__orders  c.csv   its header cannot be read: of the feed's columns (`id`, `v`) it has none, but `7`, `seven`; if they have other names now, `rename` of the feed says which
+        0 rows, 2 objects in quarantine
+    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    // Once the feed says what they are called, the file is looked at again.
+    project.remove("landing/b.csv");
+    project.remove("landing/c.csv");
+    for name in ["e", "f", "g"] {
+        project.write(&format!("landing/{name}.csv"), "id,value\n3,three\n");
+    }
+    expect![[r#"
+        step    table                     would  because                                                                                                                                                               reads  takes
+        load    d_bronze.landing__orders  FAIL   cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in `e.csv`, which has `id`, `value`; `f.csv`, `g.csv` lack what models read, too
+        silver  d_silver.t                skip   `d_bronze.landing__orders` fails
+        note: d_bronze.landing__orders: `f.csv` (and 1 more) holds, byte for byte, what `e.csv` holds, and counts as a duplicate: where both count, declare `on_duplicate: load`
+        1 step would fail, with exit 1; nothing was written
+        --- stderr
+        error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in `e.csv`, which has `id`, `value`; `f.csv`, `g.csv` lack what models read, too
+        hint: if it is now called `value`, add `rename: { v: value }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null; if the file is wrong, have it delivered again, or take it away until then
+        --- exit 1
+    "#]].assert_eq(&project.karat(&["plan"]).text());
+}

@@ -322,6 +322,92 @@ fn what_only_planning_tells_has_a_place_too() {
     "#]].assert_eq(&found.concat());
 }
 
+/// A key that is wrong is told, and nothing of who reads its model.
+#[test]
+fn a_wrong_key_of_a_model_is_its_own_mistake_alone() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"o.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\naccess: public\n",
+    );
+    project.write(
+        "domains/d/gold/g.sql",
+        "select t.id, t.v from d_silver.t as t\n",
+    );
+    project.write("domains/e/domain.yaml", "domain: e\n");
+    project.write(
+        "domains/e/gold/h.sql",
+        "select o.id from d_silver.t as o where o.v = 'x'\n",
+    );
+    let told = |wrong: &str, right: &str| {
+        let file = "domains/d/silver/t.yaml";
+        let sound = std::fs::read_to_string(project.path(file)).unwrap();
+        project.write(file, &sound.replace(right, wrong));
+        let answer = project.karat(&["validate"]);
+        project.write(file, &sound);
+        answer.text()
+    };
+    let all = [
+        ("selct:", "select:"),
+        ("acces:", "access:"),
+        ("access: publc", "access: public"),
+    ];
+    expect![[r#"
+        1 mistake, 1 warning
+        --- stderr
+        warning: no file matches `o.csv` in source `landing`
+         --> domains/d/domain.yaml:3:58
+          |
+        3 |   - { source: landing, name: o, mode: incremental, path: "o.csv" }
+          |                                                          ^^^^^^^^
+          = hint: there is readme.txt
+
+        error: unknown key `selct` in a silver model
+         --> domains/d/silver/t.yaml:2:1
+          |
+        2 | selct: { id: cast(id as bigint), v: v }
+          | ^^^^^
+          = hint: did you mean `select`?
+
+        --- exit 2
+        1 mistake, 1 warning
+        --- stderr
+        warning: no file matches `o.csv` in source `landing`
+         --> domains/d/domain.yaml:3:58
+          |
+        3 |   - { source: landing, name: o, mode: incremental, path: "o.csv" }
+          |                                                          ^^^^^^^^
+          = hint: there is readme.txt
+
+        error: unknown key `acces` in a silver model
+         --> domains/d/silver/t.yaml:3:1
+          |
+        3 | acces: public
+          | ^^^^^
+          = hint: did you mean `access`?
+
+        --- exit 2
+        1 mistake, 1 warning
+        --- stderr
+        warning: no file matches `o.csv` in source `landing`
+         --> domains/d/domain.yaml:3:58
+          |
+        3 |   - { source: landing, name: o, mode: incremental, path: "o.csv" }
+          |                                                          ^^^^^^^^
+          = hint: there is readme.txt
+
+        error: `access` must be `private` or `public`, found `publc`
+         --> domains/d/silver/t.yaml:3:9
+          |
+        3 | access: publc
+          |         ^^^^^
+          = hint: did you mean `public`?
+
+        --- exit 2
+    "#]]
+    .assert_eq(&all.map(|(wrong, right)| told(wrong, right)).concat());
+    assert_eq!(project.karat(&["validate"]).code, 0);
+}
+
 #[test]
 fn verbs_of_later_versions_are_refused_by_name() {
     let project = Project::initial();
@@ -790,13 +876,13 @@ fn messages_of_the_engine_are_told_in_our_words() {
         select cast('abc' as date) as d from a
         --- stderr
         error: a text is no date in `cast('abc' as date)`, at 1:8
-        hint: a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null
+        hint: a date is written 2026-01-31; read others with to_date(text, format), like to_date(x, '%d.%m.%Y'), one with a time behind it with cast(cast(x as timestamp) as date), or let try_cast make them null
         --- exit 3
 
         select cast(i as boolean) as b, cast('x' as timestamp) as t from a
         --- stderr
         error: a text is no timestamp in `cast('x' as timestamp)`, at 1:33
-        hint: a timestamp is written 2026-01-31 12:34:56; read others with to_timestamp(text, format), or let try_cast make them null
+        hint: a timestamp is written 2026-01-31 12:34:56; one that ends in Z or an offset is cast to timestamp with time zone; read others with to_timestamp(text, format), or let try_cast make them null
         --- exit 3
 
         select cast(i as bigint) as x from a union all select cast(j as double) from a
