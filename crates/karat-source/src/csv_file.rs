@@ -700,7 +700,10 @@ fn is_no_text(byte: &u8) -> bool {
 /// What a header says that has none of the columns that every file of the feed has some of.
 fn another_file(names: &[String], folded: &[String], feed: &FeedSpec) -> Option<String> {
     let of_feed = &feed.one_of_columns;
-    if of_feed.is_empty() || folded.iter().any(|name| of_feed.contains(name)) {
+    let is_known = |name: &String| of_feed.contains(name);
+    // Names with blanks around them are told with the `rename` that takes them (B8).
+    let mut bare = names.iter().map(|name| names::fold(name.trim(), 1));
+    if of_feed.is_empty() || folded.iter().any(is_known) || bare.any(|name| is_known(&name)) {
         return None;
     }
     let quoted = |names: &[String]| {

@@ -98,7 +98,7 @@ fn a_run_that_could_load_nothing_says_so() {
     "#]]
     .assert_eq(&project.run(0).text());
     expect![[r#"
-        feed       table                loads  objects  held  cursor
+        feed       table                epoch  objects  held  cursor
         landing.o  d_bronze.landing__o      0        0     1
     "#]]
     .assert_eq(&project.karat(&["position", "show"]).stdout);
