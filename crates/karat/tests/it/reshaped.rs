@@ -347,7 +347,7 @@ fn what_is_read_otherwise_since_is_told() {
     expect![[r#"
         note: d_bronze.landing__o: what is loaded was read with another `csv`, and stays as it was read; to have it read anew, `karat undo RUN --reason TEXT` (`--plan` shows what else that run wrote), `karat position reset landing.o`, `karat run`; or give the feed another `name`, which makes a table of its own
         --
-        note: d_bronze.landing__o: what was loaded before `rename` has `a_new` in a column of its own: a model gets all of it as `coalesce(a, a_new)`
+        note: d_bronze.landing__o: what was loaded before `rename` has `a_new` in a column of its own: a model gets all of it as `coalesce(a, a_new)`, but not in a lake that begins with `rename`, which has no `a_new`; for all lakes take `rename` back, or to have it read anew, `karat undo RUN --reason TEXT` (`--plan` shows what else that run wrote), `karat position reset landing.o`, `karat run`; or give the feed another `name`, which makes a table of its own
     "#]]
     .assert_eq(&format!("{told}--\n{late}"));
     project.write("landing/3.csv", "id,a_new\n3,z\n");
