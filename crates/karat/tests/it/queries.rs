@@ -652,7 +652,7 @@ fn parameters_are_values_and_never_sql() {
     expect![[r#"
         --- stderr
         error: a text is no date in `cast('soon' as date)`
-        hint: a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null
+        hint: a date is written 2026-01-31; read others with to_date(text, format), like to_date(x, '%d.%m.%Y'), one with a time behind it with cast(cast(x as timestamp) as date), or let try_cast make them null
         --- exit 3
     "#]].assert_eq(&rows(&["--param", "day:date=soon", "select $day as day"]));
 }
