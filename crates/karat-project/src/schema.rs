@@ -1421,7 +1421,7 @@ const ROWS: Type = Type::List(&Type::Map(&Type::Cell, MapKey::Column));
 
 pub(crate) static TESTS: Object = Object {
     name: "a file of tests",
-    doc: "Tests of one model: what it makes of a few rows. `karat test` runs them; no lake and no source is needed.",
+    doc: "Tests of one model: what it makes of a few rows. `karat test` runs them; no lake and no source is needed, except for a model that reads a table over a database: its types are those of the source, known once its feed was loaded.",
     keys: &[
         required(
             "model",
