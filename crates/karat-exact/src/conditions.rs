@@ -201,8 +201,10 @@ fn conjuncts(
             all.push(part);
         }
     }
-    // An ordinary plan that fails is none, so that what hardly ever fails may be a join's key.
-    all.extend(inside.iter().filter(|part| is_key_of_sums(part)).cloned());
+    // Where the ordinary plan fails, errors are carried: what hardly ever fails may stand alone, too, as a join's key.
+    if inside.len() > 1 {
+        all.extend(inside.iter().filter(|part| is_key_of_sums(part)).cloned());
+    }
     if let Some(condition) = conjunction(inside.clone()) {
         all.push(match inside.len() {
             1 => replaced(condition, schema, config)?.data,

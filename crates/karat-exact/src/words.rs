@@ -55,33 +55,26 @@ pub(crate) fn in_our_words(text: &str) -> Told {
             "write substr(text, start, length), the first letter is 1",
         );
     }
-    if let Some(rest) = after("Cannot find column with position ") {
-        let mut numbers = rest.split(" in SELECT clause. Valid columns: 1 to ");
-        let (asked, most) = (numbers.next(), numbers.next());
-        return told(
-            Name,
-            format!(
-                "`group by {}` counts columns, and there {} {}",
-                asked.unwrap_or_default(),
-                if most == Some("1") { "is" } else { "are" },
-                most.unwrap_or_default(),
-            ),
-            "group by a name",
-        );
-    }
-    if let Some(rest) = after("Order by column out of bounds, specified: ") {
-        let mut numbers = rest.split(", max: ");
-        let (asked, most) = (numbers.next(), numbers.next());
-        return told(
-            Name,
-            format!(
-                "`order by {}` counts columns, and there {} {}",
-                asked.unwrap_or_default(),
-                if most == Some("1") { "is" } else { "are" },
-                most.unwrap_or_default(),
-            ),
-            "order by a name",
-        );
+    for (clause, start, between) in [
+        (
+            "group by",
+            "Cannot find column with position ",
+            " in SELECT clause. Valid columns: 1 to ",
+        ),
+        (
+            "order by",
+            "Order by column out of bounds, specified: ",
+            ", max: ",
+        ),
+    ] {
+        if let Some((asked, most)) = after(start).and_then(|rest| rest.split_once(between)) {
+            let are = if most == "1" { "is" } else { "are" };
+            return told(
+                Name,
+                format!("`{clause} {asked}` counts columns, and there {are} {most}"),
+                &format!("{} by a name", clause.trim_end_matches(" by")),
+            );
+        }
     }
     if let Some(rest) = after("Source table contains ")
         && let Some((has, rest)) = rest.split_once(" columns but only ")

@@ -43,6 +43,9 @@ fn rows_that_a_query_removes_take_their_errors_with_them() {
             "select sum(q) as s from (select k, a / b as q from s.t where b <> 0 or k < 100) x join s.u u using (k)",
             "select t.k from s.t t join s.u u on t.a / t.b = u.c",
             "select t.k from s.t t join s.none u on t.a / t.b = u.c",
+            "select t.k from s.t t join s.u u on t.k = u.k and t.b + 1 = u.c + 2",
+            "select t.k from s.t t join s.u u on t.k = u.k and u.c + 1 = t.b + case t.k when 2 then 9223372036854775807 else 0 end",
+            "select t.k from s.t t join s.u u on t.k = u.k and u.c + 1 = t.k + 9223372036854775806",
             "select k from s.t where a / b > 1 order by k limit 1",
             "select k from s.t where a / b > 1 order by k limit 2",
             "select k, a / b as q from s.t order by k limit 1",
@@ -71,6 +74,13 @@ fn rows_that_a_query_removes_take_their_errors_with_them() {
               error: division by zero in `t.a / t.b`, at 1:37
               hint: use nullif(divisor, 0), or leave those rows out with case
             select t.k from s.t t join s.none u on t.a / t.b = u.c
+            select t.k from s.t t join s.u u on t.k = u.k and t.b + 1 = u.c + 2
+              1
+            select t.k from s.t t join s.u u on t.k = u.k and u.c + 1 = t.b + case t.k when 2 then 9223372036854775807 else 0 end
+              1
+            select t.k from s.t t join s.u u on t.k = u.k and u.c + 1 = t.k + 9223372036854775806
+              error: the result of `t.k + 9223372036854775806` does not fit its type, at 1:61
+              hint: cast an operand to a wider type, for example decimal(38, s)
             select k from s.t where a / b > 1 order by k limit 1
               1
             select k from s.t where a / b > 1 order by k limit 2
