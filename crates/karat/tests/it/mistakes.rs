@@ -828,6 +828,7 @@ fn messages_of_the_engine_are_told_in_our_words() {
         "select max(sum(i)) from a",
         "select lag(i) from a",
         "select i from a order by 3",
+        "select i from a group by 9",
         "select * from nowhere",
         "select i from a as x(p)",
         "select i from a where i in (select i, j from a)",
@@ -1055,6 +1056,16 @@ fn messages_of_the_engine_are_told_in_our_words() {
         1 | select i from a order by 3
           |                 ^
         hint: order by a name
+        --- exit 2
+
+        select i from a group by 9
+        --- stderr
+        error: `group by 9` counts columns, and there is 1
+         --> line 1, column 17
+          |
+        1 | select i from a group by 9
+          |                 ^
+        hint: group by a name
         --- exit 2
 
         select * from nowhere
